@@ -1,0 +1,1 @@
+//! vxnet: one virtual network across many Linux hypervisors.
