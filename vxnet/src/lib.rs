@@ -1,1 +1,3 @@
 //! vxnet: one virtual network across many Linux hypervisors.
+
+pub mod model;
