@@ -52,7 +52,11 @@ impl Vni {
     /// Returns the id, or `None` if it is 0 or needs more than 24 bits.
     #[inline(always)]
     pub const fn new(id: u32) -> Option<Self> {
-        if id == 0 || id > Self::MAX { None } else { Some(Self(id)) }
+        if id == 0 || id > Self::MAX {
+            None
+        } else {
+            Some(Self(id))
+        }
     }
 
     /// Returns the id as a host-order integer.

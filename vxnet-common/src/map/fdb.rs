@@ -1,0 +1,98 @@
+//! `FDB`: which address is where.
+
+use super::map_type;
+use crate::addr::Mac;
+
+/// A key of `FDB`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FdbKey {
+    /// Slot of the segment.
+    pub segment: u32,
+    pub mac: [u8; 6],
+    pub pad: [u8; 2],
+}
+
+map_type!(FdbKey, 12);
+
+impl FdbKey {
+    #[inline(always)]
+    pub const fn new(segment: u32, mac: Mac) -> Self {
+        Self {
+            segment,
+            mac: mac.0,
+            pad: [0; 2],
+        }
+    }
+}
+
+/// Where an address is: the meaning of [`FdbEntry::slot`].
+pub mod place {
+    /// Behind the port in that slot of `PORTS`.
+    pub const PORT: u8 = 1;
+    /// At the peer in that slot of `VTEPS`.
+    pub const VTEP: u8 = 2;
+}
+
+/// Who wrote a row.
+pub mod origin {
+    /// The data path, from a source address. The only kind that ages.
+    pub const LEARNED: u8 = 0;
+    /// The daemon: the host's own address.
+    pub const STATIC: u8 = 1;
+    /// A control plane (not used yet).
+    pub const CONTROL: u8 = 2;
+}
+
+/// A row of `FDB`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FdbEntry {
+    /// Slot of `PORTS` or `VTEPS`, as `place` says.
+    pub slot: u32,
+    /// One of [`place`].
+    pub place: u8,
+    /// One of [`origin`].
+    pub origin: u8,
+    pub pad: [u8; 2],
+    /// `CLOCK_MONOTONIC_COARSE` when the address was last a source, in nanoseconds. The data path
+    /// writes it in place, at most every [`crate::learn::REFRESH`].
+    pub last_seen: u64,
+}
+
+map_type!(FdbEntry, 16);
+
+impl FdbEntry {
+    /// Returns whether the row may still be used at `now`.
+    #[inline(always)]
+    pub const fn is_live(&self, now: u64, ageing: u64) -> bool {
+        // A row seen by another CPU a tick ahead of `now` is live: the difference saturates to 0.
+        self.origin != origin::LEARNED || now.saturating_sub(self.last_seen) < ageing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_learned_rows_age() {
+        let row = FdbEntry {
+            slot: 1,
+            place: place::PORT,
+            origin: 0,
+            pad: [0; 2],
+            last_seen: 100,
+        };
+        assert!(row.is_live(109, 10));
+        assert!(!row.is_live(110, 10));
+        assert!(row.is_live(90, 10), "a clock that is behind does not age");
+        assert!(
+            FdbEntry {
+                origin: origin::STATIC,
+                ..row
+            }
+            .is_live(u64::MAX, 10)
+        );
+    }
+}

@@ -1,0 +1,90 @@
+//! The layout of every map, one table a file.
+//!
+//! | map | kind | key | value | written by |
+//! |---|---|---|---|---|
+//! | `LOCAL` | array, 1 | 0 | [`local::Local`] | user |
+//! | `PORT_SLOTS` | hash | ifindex | slot of `PORTS` | user |
+//! | `PORTS` | array | slot | [`port::Port`] | user |
+//! | `PORT_STATS` | per-CPU array | slot | [`stats::PortStats`] | kernel |
+//! | `DROPS` | per-CPU array | slot × reasons + reason | `u64` | kernel |
+//! | `SEGMENTS` | array | slot | [`segment::Segment`] | user |
+//! | `VNIS` | hash | VNI | slot of `SEGMENTS` | user |
+//! | `FLOOD` | hash | [`segment::FloodKey`] | slot of `PORTS` or `VTEPS` | user |
+//! | `VTEPS` | array | slot | [`vtep::Vtep`] | user; the next hop by the kernel |
+//! | `VTEP_SLOTS` | hash | underlay address | slot of `VTEPS` | user |
+//! | `VTEP_STATS` | per-CPU array | slot | [`stats::VtepStats`] | kernel |
+//! | `FDB` | hash | [`fdb::FdbKey`] | [`fdb::FdbEntry`] | both |
+//!
+//! Integers are in host order, addresses in wire order. No value has implicit padding. A pinned
+//! map of another size or [`LAYOUT`] is never reused.
+
+pub mod fdb;
+pub mod local;
+pub mod port;
+pub mod segment;
+pub mod stats;
+pub mod vtep;
+
+/// The version of everything in this room; raise it with every change of a layout or a meaning.
+pub const LAYOUT: u32 = 1;
+
+/// How many ports (guest ports, host ports and uplinks) a host can have.
+pub const MAX_PORTS: u32 = 2048;
+/// How many segments a host can take part in.
+pub const MAX_SEGMENTS: u32 = 4096;
+/// How many peers a fabric can have.
+pub const MAX_VTEPS: u32 = 1024;
+/// How many FDB rows a host keeps.
+pub const MAX_FDB: u32 = 131_072;
+/// How many members all flood lists have together.
+pub const MAX_FLOOD: u32 = 65_536;
+
+/// A slot of an array map that stands for "none"; real slots start at 1.
+pub const NO_SLOT: u32 = 0;
+
+/// A name in a map value: UTF-8, padded with zero bytes.
+pub type Name<const N: usize> = [u8; N];
+
+/// Writes a name into a map value; what does not fit is cut at a character boundary.
+pub fn name<const N: usize>(text: &str) -> Name<N> {
+    let mut bytes = [0; N];
+    let mut end = text.len().min(N);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    bytes[..end].copy_from_slice(&text.as_bytes()[..end]);
+    bytes
+}
+
+/// Reads a name from a map value.
+pub fn name_str<const N: usize>(name: &Name<N>) -> &str {
+    let end = name.iter().position(|byte| *byte == 0).unwrap_or(N);
+    core::str::from_utf8(&name[..end]).unwrap_or("?")
+}
+
+/// Implements `aya::Pod` for a map type and pins its size, so that a changed layout fails the
+/// build instead of a hypervisor.
+macro_rules! map_type {
+    ($type:ty, $size:literal) => {
+        const _: () = assert!(core::mem::size_of::<$type>() == $size);
+
+        // SAFETY: the type is `repr(C)`, `Copy`, made of integers and arrays of them only, and the
+        // assert above with the explicit padding fields rules out implicit padding.
+        #[cfg(feature = "user")]
+        unsafe impl aya::Pod for $type {}
+    };
+}
+pub(crate) use map_type;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_are_cut_at_a_character() {
+        assert_eq!(name_str(&name::<8>("blue")), "blue");
+        assert_eq!(name_str(&name::<4>("blue")), "blue");
+        assert_eq!(name_str(&name::<3>("aß")), "aß");
+        assert_eq!(name_str(&name::<2>("aß")), "a");
+    }
+}

@@ -1,0 +1,32 @@
+//! `PORT_STATS` and `VTEP_STATS`: counters, one copy a CPU.
+
+use super::map_type;
+
+/// A row of `PORT_STATS`. Packets are counted as the kernel hands them over: a GSO super-packet is
+/// one.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortStats {
+    /// Frames that the port sent into the switch.
+    pub rx_packets: u64,
+    pub rx_bytes: u64,
+    /// Frames that the switch sent to the port.
+    pub tx_packets: u64,
+    pub tx_bytes: u64,
+}
+
+map_type!(PortStats, 32);
+
+/// A row of `VTEP_STATS`; bytes are those of the inner frames.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VtepStats {
+    pub rx_packets: u64,
+    pub rx_bytes: u64,
+    pub tx_packets: u64,
+    pub tx_bytes: u64,
+    /// `CLOCK_MONOTONIC_COARSE` of the last accepted packet, in nanoseconds; 0 if there was none.
+    pub last_heard: u64,
+}
+
+map_type!(VtepStats, 40);
