@@ -1,7 +1,7 @@
 //! How xtask starts cargo, and where the workspace lies.
 
 use std::{
-    env, fs,
+    env,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::SystemTime,
@@ -92,22 +92,6 @@ pub(crate) fn build(binaries: &[&str]) -> Result<PathBuf> {
     }
     spawn(&mut command)?;
     Ok(target_dir()?.join("release"))
-}
-
-/// Returns the files with the extension `extension` under `dir`, in order.
-pub(crate) fn files(dir: &Path, extension: &str) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let entries = fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
-    for entry in entries {
-        let path = entry.context("cannot list a directory")?.path();
-        if path.is_dir() {
-            found.extend(files(&path, extension)?);
-        } else if path.extension().is_some_and(|own| own == extension) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// Returns the files that git tracks or would track, relative to the root.

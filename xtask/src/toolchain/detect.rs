@@ -65,6 +65,11 @@ impl Toolchain {
         !(self.release.contains("nightly") || self.release.contains("dev"))
     }
 
+    /// Returns whether `cargo clippy` works: Debian packages it separately.
+    pub(crate) fn has_clippy(&self) -> bool {
+        self.sysroot.join("bin/cargo-clippy").is_file()
+    }
+
     /// Returns a command that runs `program` of this toolchain and of no other.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = rustup_run(&self.name, program);
