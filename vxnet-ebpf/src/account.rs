@@ -1,0 +1,80 @@
+//! Counting: what a port sent and got, what a peer sent and got, and every drop with its reason.
+
+use aya_ebpf::bindings::TC_ACT_SHOT;
+use aya_log_ebpf::debug;
+use vxnet_common::{map::MAX_PORTS, reason::Reason};
+
+use crate::{maps, packet::Skb};
+
+/// Counts a drop and returns the action that carries it out.
+#[inline(always)]
+pub(crate) fn drop(skb: &Skb, port: u32, reason: Reason) -> i32 {
+    notice(port, reason);
+    // Compiled in, but pruned by the verifier unless the daemon was started to log packets.
+    debug!(
+        &skb.ctx,
+        "dropped: reason {}, port slot {}", reason as u32, port
+    );
+    TC_ACT_SHOT
+}
+
+/// Counts an event without dropping anything.
+#[inline(always)]
+pub(crate) fn notice(port: u32, reason: Reason) {
+    if port >= MAX_PORTS {
+        return;
+    }
+    if let Some(count) = maps::DROPS.get_ptr_mut(port * Reason::SLOTS + reason as u32) {
+        // SAFETY: the row is this CPU's own, and programs on one CPU do not interleave.
+        unsafe { *count += 1 };
+    }
+}
+
+/// Counts a frame that a port sent into the switch.
+#[inline(always)]
+pub(crate) fn port_rx(port: u32, bytes: u32) {
+    if let Some(stats) = maps::PORT_STATS.get_ptr_mut(port) {
+        // SAFETY: as in `notice`.
+        unsafe {
+            (*stats).rx_packets += 1;
+            (*stats).rx_bytes += u64::from(bytes);
+        }
+    }
+}
+
+/// Counts a frame that the switch sent to a port.
+#[inline(always)]
+pub(crate) fn port_tx(port: u32, bytes: u32) {
+    if let Some(stats) = maps::PORT_STATS.get_ptr_mut(port) {
+        // SAFETY: as in `notice`.
+        unsafe {
+            (*stats).tx_packets += 1;
+            (*stats).tx_bytes += u64::from(bytes);
+        }
+    }
+}
+
+/// Counts an inner frame that a peer sent.
+#[inline(always)]
+pub(crate) fn vtep_rx(vtep: u32, bytes: u32, now: u64) {
+    if let Some(stats) = maps::VTEP_STATS.get_ptr_mut(vtep) {
+        // SAFETY: as in `notice`.
+        unsafe {
+            (*stats).rx_packets += 1;
+            (*stats).rx_bytes += u64::from(bytes);
+            (*stats).last_heard = now;
+        }
+    }
+}
+
+/// Counts an inner frame that a peer was sent.
+#[inline(always)]
+pub(crate) fn vtep_tx(vtep: u32, bytes: u32) {
+    if let Some(stats) = maps::VTEP_STATS.get_ptr_mut(vtep) {
+        // SAFETY: as in `notice`.
+        unsafe {
+            (*stats).tx_packets += 1;
+            (*stats).tx_bytes += u64::from(bytes);
+        }
+    }
+}

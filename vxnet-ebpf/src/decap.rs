@@ -1,0 +1,105 @@
+//! Taking the outer header off.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::{BPF_F_ADJ_ROOM_FIXED_GSO, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC},
+    helpers::{bpf_skb_change_tail, bpf_xdp_adjust_head, bpf_xdp_adjust_meta},
+};
+use vxnet_common::{
+    frame::{Ethernet, Packet as _, PacketMut as _},
+    meta::Stripped,
+    reason::Reason,
+    vxlan::Tunnelled,
+};
+
+use crate::packet::{Bytes, Frame, Skb};
+
+/// The kernel keeps at least an IP header of the outer family behind the Ethernet header when it
+/// shrinks a packet; an ARP request behind IPv6 is shorter than that.
+const KERNEL_MINIMUM: u32 = 40;
+
+/// Strips the outer header of a packet in TC, and what follows the inner frame.
+///
+/// The length of a super-packet's segments stays (`FIXED_GSO`): they were cut for the inner MTU.
+/// A checksum that the NIC found good was the outer one, so the kernel forgets it (the default of
+/// the helper) and the guest verifies its own.
+#[inline(always)]
+pub(crate) fn strip(skb: &mut Skb, packet: &Tunnelled, is_gso: bool) -> Result<(), Reason> {
+    let Some(inner) = skb.read::<Bytes<{ Ethernet::LEN }>>(packet.start as usize) else {
+        return Err(Reason::DecapFailed);
+    };
+    let inner_len = packet.end - packet.start;
+    let minimum = Ethernet::LEN as u32 + KERNEL_MINIMUM;
+    let padded = if inner_len < minimum {
+        minimum
+    } else {
+        inner_len
+    };
+    if !is_gso && packet.start + padded != skb.len() {
+        resize(skb, packet.start + padded)?;
+    }
+    let excess = -(packet.start as i32);
+    let flags = u64::from(BPF_F_ADJ_ROOM_FIXED_GSO);
+    if skb
+        .ctx
+        .adjust_room(excess, BPF_ADJ_ROOM_MAC, flags)
+        .is_err()
+    {
+        return Err(Reason::DecapFailed);
+    }
+    if !is_gso && padded != inner_len {
+        resize(skb, inner_len)?;
+    }
+    skb.linearise(Ethernet::LEN as u32);
+    if skb.write(0, &inner) {
+        Ok(())
+    } else {
+        Err(Reason::DecapFailed)
+    }
+}
+
+/// Cuts the packet's tail or fills it up with zeros.
+#[inline(always)]
+fn resize(skb: &Skb, len: u32) -> Result<(), Reason> {
+    // SAFETY: the helper takes the context of a TC program.
+    match unsafe { bpf_skb_change_tail(skb.ctx.as_ptr().cast(), len, 0) } {
+        0 => Ok(()),
+        _ => Err(Reason::DecapFailed),
+    }
+}
+
+/// Strips the outer header of a packet in XDP and leaves a note for TC; returns whether it did.
+/// If not, the packet is as it was.
+#[inline(always)]
+pub(crate) fn strip_with_note(frame: &Frame, start: u32, note: &Stripped) -> bool {
+    let ctx = frame.ctx.as_ptr().cast();
+    // The note's room first: some drivers have none, and then nothing has happened yet.
+    // SAFETY: the helpers take the context of an XDP program.
+    unsafe {
+        if bpf_xdp_adjust_meta(ctx, -(Stripped::LEN as i32)) != 0 {
+            return false;
+        }
+    }
+    if let Some(place) = frame.metadata() {
+        *place = Stripped { magic: 0, ..*note };
+    }
+    // SAFETY: as above. The note moves along with the head.
+    if unsafe { bpf_xdp_adjust_head(ctx, start as i32) } != 0 {
+        return false;
+    }
+    match frame.metadata() {
+        Some(place) => {
+            place.magic = Stripped::MAGIC;
+            true
+        }
+        // Not reached: the room was made above. The verifier does not know.
+        None => false,
+    }
+}
+
+/// Strips the outer header of a packet in XDP; returns whether it did.
+#[inline(always)]
+pub(crate) fn strip_bare(frame: &Frame, start: u32) -> bool {
+    // SAFETY: the helper takes the context of an XDP program.
+    unsafe { bpf_xdp_adjust_head(frame.ctx.as_ptr().cast(), start as i32) == 0 }
+}

@@ -1,0 +1,226 @@
+//! Flooding: one copy for everyone in the segment but the sender.
+//!
+//! First the local ports and the host, then one copy a peer (head-end replication, RFC 7348
+//! section 4.2). A receiver waits until the next one is found: the last gets the frame itself, not
+//! a copy, so that a broadcast of the host's own stack counts as sent there.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::bpf_loop;
+use vxnet_common::{
+    frame::Packet as _,
+    map::{
+        local::Local,
+        port,
+        segment::{FloodKey, list},
+        vtep::NextHop,
+    },
+    reason::Reason,
+};
+
+use crate::{account, deliver::Context, encap::Departure, maps, next_hop::Way, packet::Skb};
+
+/// What the copying loops share.
+struct Flood {
+    skb: *mut Skb,
+    local: *const Local,
+    departure: *const Departure,
+    now: u64,
+    /// Slot of the segment.
+    segment: u32,
+    /// Slot of the port that the frame came from, or none.
+    except: u32,
+    /// Whose drops these are.
+    count_for: u32,
+    bytes: u32,
+    /// Ifindex of the local receiver that waits, or 0.
+    waiting_link: u32,
+    /// The local receiver that waits is the host.
+    waiting_host: bool,
+    /// Slot of the peer that waits, or 0: its header is in the packet.
+    waiting_vtep: u32,
+    waiting_hop: NextHop,
+    waiting_renewed: bool,
+}
+
+/// Sends the frame to everyone in the segment but the port that it came from; to the peers only
+/// with a departure.
+#[inline(always)]
+pub(crate) fn flood(
+    skb: &mut Skb,
+    context: &Context<'_>,
+    departure: Option<&Departure>,
+) -> Result<i32, Reason> {
+    let Context {
+        local,
+        segment_slot,
+        segment,
+        except,
+        count_for,
+        now,
+    } = *context;
+    let bytes = skb.len();
+    let mut flood = Flood {
+        skb,
+        local,
+        departure: departure.map_or(core::ptr::null(), core::ptr::from_ref),
+        now,
+        segment: segment_slot,
+        except,
+        count_for,
+        bytes,
+        waiting_link: 0,
+        waiting_host: false,
+        waiting_vtep: 0,
+        waiting_hop: NextHop {
+            ifindex: 0,
+            mtu: 0,
+            dst: [0; 6],
+            src: [0; 6],
+        },
+        waiting_renewed: false,
+    };
+    each(segment.flood_ports, to_port, &mut flood);
+    if segment.host_port != except && segment.bridge != 0 {
+        account::port_tx(segment.host_port, bytes);
+        release_local(&mut flood);
+        flood.waiting_link = segment.bridge;
+        flood.waiting_host = true;
+    }
+    if let Some(departure) = departure
+        && segment.flood_vteps != 0
+    {
+        release_local(&mut flood);
+        departure.make_room(skb, local)?;
+        each(segment.flood_vteps, to_vtep, &mut flood);
+        if flood.waiting_vtep == 0 {
+            return Err(Reason::NoDestination);
+        }
+        let Some(vtep) = maps::VTEPS.get_ptr(flood.waiting_vtep) else {
+            return Err(Reason::NoRoute);
+        };
+        let way = Way {
+            hop: flood.waiting_hop,
+            renewed: flood.waiting_renewed,
+        };
+        let action = departure.send(skb, local, vtep, &way)?;
+        departure.count(flood.waiting_vtep);
+        return Ok(action);
+    }
+    match (flood.waiting_link, flood.waiting_host) {
+        (0, _) => Err(Reason::NoDestination),
+        (bridge, true) => Ok(skb.redirect_ingress(bridge)),
+        (link, false) => Ok(skb.redirect(link)),
+    }
+}
+
+/// Calls back for each member of a list.
+#[inline(always)]
+fn each(count: u32, callback: extern "C" fn(u32, *mut c_void) -> i64, flood: &mut Flood) {
+    let flood: *mut Flood = flood;
+    // SAFETY: the callback has the signature that the helper asks for, and the verifier checks it
+    // against the memory behind `flood`.
+    unsafe { bpf_loop(count, callback as *mut c_void, flood.cast(), 0) };
+}
+
+/// Sends a copy to the local receiver that waits, if one does.
+#[inline(always)]
+fn release_local(flood: &mut Flood) {
+    if flood.waiting_link == 0 {
+        return;
+    }
+    // SAFETY: `flood` lives in the frame of the caller, which holds the packet.
+    let skb = unsafe { &*flood.skb };
+    if !skb.copy_to(flood.waiting_link, flood.waiting_host) {
+        account::notice(flood.count_for, Reason::RedirectFailed);
+    }
+    flood.waiting_link = 0;
+    flood.waiting_host = false;
+}
+
+/// Lets one local port wait for its copy.
+extern "C" fn to_port(index: u32, flood: *mut c_void) -> i64 {
+    // SAFETY: `each` passes a `Flood`.
+    let flood = unsafe { &mut *flood.cast::<Flood>() };
+    let key = FloodKey {
+        segment: flood.segment,
+        list: list::PORTS,
+        index,
+    };
+    // SAFETY: a `u32` is read whole.
+    let Some(slot) = (unsafe { maps::FLOOD.get(key) }).copied() else {
+        return 0;
+    };
+    if slot == flood.except {
+        return 0;
+    }
+    // A slot can be reused by a port of another network: never deliver across segments.
+    let Some(port) = maps::PORTS.get(slot) else {
+        return 0;
+    };
+    if port.segment != flood.segment || port.kind != port::kind::GUEST {
+        return 0;
+    }
+    account::port_tx(slot, flood.bytes);
+    release_local(flood);
+    flood.waiting_link = port.ifindex;
+    0
+}
+
+/// Sends a copy to the peer that waits, and writes the header of the next one.
+extern "C" fn to_vtep(index: u32, flood: *mut c_void) -> i64 {
+    // SAFETY: `each` passes a `Flood`.
+    let flood = unsafe { &mut *flood.cast::<Flood>() };
+    let key = FloodKey {
+        segment: flood.segment,
+        list: list::VTEPS,
+        index,
+    };
+    // SAFETY: a `u32` is read whole.
+    let Some(slot) = (unsafe { maps::FLOOD.get(key) }).copied() else {
+        return 0;
+    };
+    if let Err(reason) = replace_header(flood, slot) {
+        account::notice(flood.count_for, reason);
+    }
+    0
+}
+
+/// See [`to_vtep`].
+#[inline(always)]
+fn replace_header(flood: &mut Flood, slot: u32) -> Result<(), Reason> {
+    let Some(vtep) = maps::VTEPS.get_ptr_mut(slot) else {
+        return Err(Reason::NoRoute);
+    };
+    // SAFETY: the caller of `each` holds the packet, the departure and the row of `LOCAL`; it
+    // passes peers only with a departure.
+    let (skb, local, departure) = unsafe { (&mut *flood.skb, &*flood.local, &*flood.departure) };
+    let way = departure.way(skb, local, vtep, flood.now)?;
+    release_vtep(flood, skb, local, departure)?;
+    departure.write_header(skb, local, vtep, &way)?;
+    flood.waiting_vtep = slot;
+    flood.waiting_hop = way.hop;
+    flood.waiting_renewed = way.renewed;
+    Ok(())
+}
+
+/// Sends a copy to the peer that waits, if one does.
+#[inline(always)]
+fn release_vtep(
+    flood: &mut Flood,
+    skb: &Skb,
+    local: &Local,
+    departure: &Departure,
+) -> Result<(), Reason> {
+    if flood.waiting_vtep == 0 {
+        return Ok(());
+    }
+    let way = Way {
+        hop: flood.waiting_hop,
+        renewed: flood.waiting_renewed,
+    };
+    departure.send_copy(skb, local, &way)?;
+    departure.count(flood.waiting_vtep);
+    flood.waiting_vtep = 0;
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! The maps, under the names that `vxnet_common::map` documents. A leaf: no logic.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, HashMap, PerCpuArray},
+};
+use vxnet_common::{
+    map::{
+        MAX_FDB, MAX_FLOOD, MAX_PORTS, MAX_SEGMENTS, MAX_VTEPS,
+        fdb::{FdbEntry, FdbKey},
+        local::Local,
+        port::Port,
+        segment::{FloodKey, Segment},
+        stats::{PortStats, VtepStats},
+        vtep::Vtep,
+    },
+    reason::Reason,
+};
+
+#[map]
+pub(crate) static LOCAL: Array<Local> = Array::pinned(1, 0);
+
+#[map]
+pub(crate) static PORT_SLOTS: HashMap<u32, u32> = HashMap::pinned(MAX_PORTS, 0);
+#[map]
+pub(crate) static PORTS: Array<Port> = Array::pinned(MAX_PORTS, 0);
+#[map]
+pub(crate) static PORT_STATS: PerCpuArray<PortStats> = PerCpuArray::pinned(MAX_PORTS, 0);
+#[map]
+pub(crate) static DROPS: PerCpuArray<u64> = PerCpuArray::pinned(MAX_PORTS * Reason::SLOTS, 0);
+
+#[map]
+pub(crate) static SEGMENTS: Array<Segment> = Array::pinned(MAX_SEGMENTS, 0);
+#[map]
+pub(crate) static VNIS: HashMap<u32, u32> = HashMap::pinned(MAX_SEGMENTS, 0);
+// Mostly empty on a small fabric, and read only for broadcasts.
+#[map]
+pub(crate) static FLOOD: HashMap<FloodKey, u32> = HashMap::pinned(MAX_FLOOD, BPF_F_NO_PREALLOC);
+
+#[map]
+pub(crate) static VTEPS: Array<Vtep> = Array::pinned(MAX_VTEPS, 0);
+#[map]
+pub(crate) static VTEP_SLOTS: HashMap<[u8; 16], u32> = HashMap::pinned(MAX_VTEPS, 0);
+#[map]
+pub(crate) static VTEP_STATS: PerCpuArray<VtepStats> = PerCpuArray::pinned(MAX_VTEPS, 0);
+
+#[map]
+pub(crate) static FDB: HashMap<FdbKey, FdbEntry> = HashMap::pinned(MAX_FDB, 0);

@@ -1,0 +1,205 @@
+//! Packets as the kernel hands them over. The only file that touches raw packet pointers.
+
+use core::ptr;
+
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::{__sk_buff, BPF_F_INGRESS},
+    helpers::{bpf_clone_redirect, bpf_get_hash_recalc, bpf_redirect},
+    programs::{TcContext, XdpContext},
+};
+use vxnet_common::{
+    frame::{Packet, PacketMut, Wire},
+    meta::Stripped,
+};
+
+/// The largest offset that a read may have. The verifier wants a bound; headers end far below.
+const MAX_OFFSET: usize = 256;
+
+/// Returns a pointer to a `T` at `offset`, if the bytes from `data` to `end` hold one.
+#[inline(always)]
+fn at<T>(data: usize, end: usize, offset: usize) -> Option<*mut T> {
+    if offset > MAX_OFFSET || data + offset + size_of::<T>() > end {
+        return None;
+    }
+    Some((data + offset) as *mut T)
+}
+
+/// A packet in a TC program.
+pub(crate) struct Skb {
+    pub(crate) ctx: TcContext,
+}
+
+impl Skb {
+    /// Makes the first `bytes` readable and writable, if the packet has them.
+    #[inline(always)]
+    pub(crate) fn linearise(&self, bytes: u32) {
+        if self.ctx.data() + bytes as usize > self.ctx.data_end() {
+            // A failure shows as a short read right after.
+            let _ = self.ctx.pull_data(bytes.min(self.ctx.len()));
+        }
+    }
+
+    /// Returns a field of the context.
+    #[inline(always)]
+    fn raw(&self) -> *mut __sk_buff {
+        self.ctx.as_ptr().cast()
+    }
+
+    /// Returns the link that the program runs on.
+    #[inline(always)]
+    pub(crate) fn ifindex(&self) -> u32 {
+        // SAFETY: the context pointer is valid for the whole run of the program.
+        unsafe { (*self.raw()).ifindex }
+    }
+
+    /// Returns `skb->protocol` in host order, which decides whether the kernel makes room for an
+    /// outer header by itself. It can differ from the frame's EtherType.
+    #[inline(always)]
+    pub(crate) fn protocol(&self) -> u16 {
+        // SAFETY: as above.
+        u16::from_be(unsafe { (*self.raw()).protocol } as u16)
+    }
+
+    /// Returns the payload bytes of one segment of a super-packet, or 0.
+    #[inline(always)]
+    pub(crate) fn gso_size(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).gso_size }
+    }
+
+    /// Returns whether the kernel took a VLAN tag out of the frame.
+    #[inline(always)]
+    pub(crate) fn has_tag(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).vlan_present != 0 }
+    }
+
+    /// Returns the hash of the packet's flow.
+    #[inline(always)]
+    pub(crate) fn flow_hash(&self) -> u32 {
+        // SAFETY: the helper takes the context of a TC program.
+        unsafe { bpf_get_hash_recalc(self.raw()) }
+    }
+
+    /// Returns what the XDP program of the same uplink left, if it stripped the frame.
+    #[inline(always)]
+    pub(crate) fn stripped(&self) -> Option<Stripped> {
+        // SAFETY: as for `ifindex`.
+        let meta = unsafe { (*self.raw()).data_meta } as usize;
+        let stripped: *mut Stripped = at(meta, self.ctx.data(), 0)?;
+        // SAFETY: `at` checked that the metadata holds a whole `Stripped`; metadata is aligned
+        // to 4 bytes by the kernel.
+        let stripped = unsafe { *stripped };
+        (stripped.magic == Stripped::MAGIC).then_some(stripped)
+    }
+
+    /// Sends the packet out of a link.
+    #[inline(always)]
+    pub(crate) fn redirect(&self, ifindex: u32) -> i32 {
+        // SAFETY: the helper has no preconditions.
+        unsafe { bpf_redirect(ifindex, 0) as i32 }
+    }
+
+    /// Lets the packet come in on a link.
+    #[inline(always)]
+    pub(crate) fn redirect_ingress(&self, ifindex: u32) -> i32 {
+        // SAFETY: the helper has no preconditions.
+        unsafe { bpf_redirect(ifindex, u64::from(BPF_F_INGRESS)) as i32 }
+    }
+
+    /// Sends a copy out of a link, or lets it come in on it.
+    #[inline(always)]
+    pub(crate) fn copy_to(&self, ifindex: u32, ingress: bool) -> bool {
+        let flags = if ingress { u64::from(BPF_F_INGRESS) } else { 0 };
+        // SAFETY: the helper takes the context of a TC program.
+        unsafe { bpf_clone_redirect(self.raw(), ifindex, flags) == 0 }
+    }
+}
+
+impl Packet for Skb {
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        self.ctx.len()
+    }
+
+    #[inline(always)]
+    fn read<T: Wire>(&self, offset: usize) -> Option<T> {
+        let header: *mut T = at(self.ctx.data(), self.ctx.data_end(), offset)?;
+        // SAFETY: `at` checked the bounds against the packet, and `Wire` allows any bytes.
+        Some(unsafe { header.read_unaligned() })
+    }
+}
+
+impl PacketMut for Skb {
+    #[inline(always)]
+    fn write<T: Wire>(&mut self, offset: usize, header: &T) -> bool {
+        let Some(place) = at::<T>(self.ctx.data(), self.ctx.data_end(), offset) else {
+            return false;
+        };
+        // SAFETY: `at` checked the bounds; the kernel makes the linear part writable for programs
+        // that write to it.
+        unsafe { place.write_unaligned(*header) };
+        true
+    }
+}
+
+/// A packet in an XDP program.
+pub(crate) struct Frame {
+    pub(crate) ctx: XdpContext,
+}
+
+impl Frame {
+    /// Returns a place for metadata in front of the packet, if the program made room for it.
+    #[inline(always)]
+    pub(crate) fn metadata(&self) -> Option<&mut Stripped> {
+        let stripped: *mut Stripped = at(self.ctx.metadata(), self.ctx.metadata_end(), 0)?;
+        // SAFETY: `at` checked the bounds, the kernel aligns metadata to 4 bytes, and nobody else
+        // sees the packet while the program runs.
+        Some(unsafe { &mut *stripped })
+    }
+}
+
+impl Packet for Frame {
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        (self.ctx.data_end() - self.ctx.data()) as u32
+    }
+
+    #[inline(always)]
+    fn read<T: Wire>(&self, offset: usize) -> Option<T> {
+        let header: *mut T = at(self.ctx.data(), self.ctx.data_end(), offset)?;
+        // SAFETY: as in `Skb::read`.
+        Some(unsafe { header.read_unaligned() })
+    }
+}
+
+impl PacketMut for Frame {
+    #[inline(always)]
+    fn write<T: Wire>(&mut self, offset: usize, header: &T) -> bool {
+        let Some(place) = at::<T>(self.ctx.data(), self.ctx.data_end(), offset) else {
+            return false;
+        };
+        // SAFETY: as in `Skb::write`.
+        unsafe { place.write_unaligned(*header) };
+        true
+    }
+}
+
+/// Bytes that may be written to a packet as they stand.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct Bytes<const N: usize>(pub(crate) [u8; N]);
+
+// SAFETY: an array of bytes has no padding and no forbidden values.
+unsafe impl<const N: usize> Wire for Bytes<N> {}
+
+impl<const N: usize> Bytes<N> {
+    /// Copies the first `N` bytes of a longer array.
+    #[inline(always)]
+    pub(crate) fn head<const M: usize>(from: &[u8; M]) -> Self {
+        const { assert!(N <= M) };
+        // SAFETY: `from` has at least `N` bytes, as just asserted.
+        Self(unsafe { ptr::from_ref(from).cast::<[u8; N]>().read() })
+    }
+}

@@ -1,0 +1,53 @@
+//! Resolving next hops for packets that the kernel did not know to be IP.
+//!
+//! A frame of another EtherType (ARP, say) keeps that type in the skb when TC encapsulates it, and
+//! neighbour output refuses it. Coming in on a link of ours it is typed anew, by its outer header.
+
+use aya_ebpf::{
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
+    macros::classifier,
+    programs::TcContext,
+};
+use network_types::{
+    ip::{Ipv4Hdr, Ipv6Hdr},
+    udp::UdpHdr,
+};
+use vxnet_common::{
+    addr::mapped,
+    frame::{Ethernet, Packet as _},
+    map::local::Local,
+};
+
+use crate::{next_hop, packet::Skb, tables};
+
+/// Ingress of the link that `LOCAL` names as resolver. Nothing but our own detour comes in there.
+#[classifier]
+fn vx_resolve(ctx: TcContext) -> i32 {
+    let skb = Skb { ctx };
+    let Some(local) = tables::local() else {
+        return TC_ACT_UNSPEC;
+    };
+    match destination(&skb, local) {
+        Some(address) => next_hop::neighbour_output(&skb, local, &address).unwrap_or(TC_ACT_SHOT),
+        None => TC_ACT_SHOT,
+    }
+}
+
+/// Returns the outer destination of a packet that this VTEP encapsulated.
+#[inline(always)]
+fn destination(skb: &Skb, local: &Local) -> Option<[u8; 16]> {
+    let (source, destination, l4) = if local.family == 6 {
+        let ip: Ipv6Hdr = skb.read(Ethernet::LEN)?;
+        (ip.src_addr, ip.dst_addr, Ethernet::LEN + Ipv6Hdr::LEN)
+    } else {
+        let ip: Ipv4Hdr = skb.read(Ethernet::LEN)?;
+        (
+            mapped(ip.src_addr),
+            mapped(ip.dst_addr),
+            Ethernet::LEN + Ipv4Hdr::LEN,
+        )
+    };
+    let udp: UdpHdr = skb.read(l4)?;
+    let ours = source == local.underlay && u16::from_be_bytes(udp.dst) == local.port;
+    ours.then_some(destination)
+}

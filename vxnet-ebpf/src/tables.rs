@@ -1,0 +1,107 @@
+//! The kernel's maps as the tables of the forwarding decision, and learning, which writes them.
+
+use aya_ebpf::helpers::bpf_ktime_get_coarse_ns;
+use vxnet_common::{
+    addr::Mac,
+    forward::{From, Tables},
+    learn::{self, Lesson},
+    map::{
+        fdb::{FdbEntry, FdbKey},
+        local::Local,
+        port::Port,
+        segment::Segment,
+    },
+    reason::Reason,
+};
+
+use crate::{account, maps};
+
+/// The live maps.
+pub(crate) struct Live;
+
+impl Tables for Live {
+    #[inline(always)]
+    fn fdb(&self, key: &FdbKey) -> Option<&FdbEntry> {
+        // SAFETY: the kernel keeps a deleted row intact until this program has ended (RCU). A row
+        // may be reused for another key meanwhile: it then names a port that `decide` checks
+        // against the segment.
+        unsafe { maps::FDB.get(key) }
+    }
+
+    #[inline(always)]
+    fn port(&self, slot: u32) -> Option<&Port> {
+        maps::PORTS.get(slot)
+    }
+
+    #[inline(always)]
+    fn segment(&self, slot: u32) -> Option<&Segment> {
+        maps::SEGMENTS.get(slot)
+    }
+
+    #[inline(always)]
+    fn vni(&self, vni: u32) -> Option<u32> {
+        // SAFETY: a `u32` is read whole.
+        unsafe { maps::VNIS.get(vni) }.copied()
+    }
+
+    #[inline(always)]
+    fn vtep(&self, address: &[u8; 16]) -> Option<u32> {
+        // SAFETY: a `u32` is read whole.
+        unsafe { maps::VTEP_SLOTS.get(address) }.copied()
+    }
+}
+
+/// Returns the row of `LOCAL`, if the daemon has written it.
+#[inline(always)]
+pub(crate) fn local() -> Option<&'static Local> {
+    maps::LOCAL.get(0).filter(|local| local.layout != 0)
+}
+
+/// Returns the slot and the row of the link that a program runs on.
+#[inline(always)]
+pub(crate) fn port_of(ifindex: u32) -> Option<(u32, &'static Port)> {
+    // SAFETY: a `u32` is read whole.
+    let slot = *unsafe { maps::PORT_SLOTS.get(ifindex) }?;
+    let port = maps::PORTS.get(slot)?;
+    // Between the daemon's two writes the slot may still be another link's.
+    (port.ifindex == ifindex).then_some((slot, port))
+}
+
+/// Returns the coarse clock in nanoseconds: fine enough for ageing, and a seventh of the price.
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_ktime_get_coarse_ns() }
+}
+
+/// Learns a frame's source, or tells why the frame must be dropped.
+#[inline(always)]
+pub(crate) fn learn(
+    count_for: u32,
+    segment_slot: u32,
+    segment: &Segment,
+    src: Mac,
+    from: From,
+    now: u64,
+) -> Result<(), Reason> {
+    let key = FdbKey::new(segment_slot, src);
+    let row = maps::FDB.get_ptr_mut(key);
+    // SAFETY: as in `Live::fdb`.
+    let known = row.map(|row| unsafe { &*row });
+    match learn::judge(known, src, from, now, segment.ageing) {
+        Lesson::Known => {}
+        Lesson::Refresh => {
+            if let Some(row) = row {
+                // SAFETY: the row is valid as in `Live::fdb`; all writers store a clock value.
+                unsafe { (&raw mut (*row).last_seen).write_volatile(now) };
+            }
+        }
+        Lesson::Write(entry) => {
+            if maps::FDB.insert(key, entry, 0).is_err() {
+                account::notice(count_for, Reason::FdbFull);
+            }
+        }
+        Lesson::Lie(reason) => return Err(reason),
+    }
+    Ok(())
+}
