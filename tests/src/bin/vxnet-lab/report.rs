@@ -15,7 +15,11 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new() -> Self {
-        Self { out: stdout(), passed: 0, failed: 0 }
+        Self {
+            out: stdout(),
+            passed: 0,
+            failed: 0,
+        }
     }
 
     pub(crate) fn section(&mut self, title: &str) {
@@ -74,7 +78,7 @@ impl Report {
         }
     }
 
-    fn self.print(&mut self, line: &str) {
+    fn print(&mut self, line: &str) {
         // A closed pipe must not keep the lab from being cleaned up.
         writeln!(self.out, "{line}").ok();
     }
