@@ -7,9 +7,11 @@
 
 use std::{
     env,
-    io::{BufRead as _, BufReader},
-    process::{Command, Stdio},
-    time::SystemTime,
+    io::{self, BufRead as _, BufReader},
+    process::Command,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -127,7 +129,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                     .threads
                     .map(|threads| format!("--test-threads={threads}")),
             );
-            listen(&mut command)?
+            listen(command)?
         };
         report.push((target.name, outcome, cargo::seconds(start)));
     }
@@ -180,19 +182,46 @@ fn warn_of_skip() {
 }
 
 /// Runs a `cargo test`, shows what it prints while it prints it, and counts.
-fn listen(command: &mut Command) -> Result<Outcome> {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot run `cargo test`")?;
-    let stdout = child.stdout.take().context("`cargo test` has no output")?;
+fn listen(mut command: Command) -> Result<Outcome> {
+    // One pipe for both streams, so that libtest's lines and cargo's stay whole and in order.
+    let (reader, writer) = io::pipe().context("cannot create a pipe")?;
+    command
+        .stdout(writer.try_clone().context("cannot share a pipe")?)
+        .stderr(writer);
+    let mut child = command.spawn().context("cannot run `cargo test`")?;
+    // It holds the ends for writing, which would keep the pipe open.
+    drop(command);
+
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
+            if sender
+                .send(String::from_utf8_lossy(&line).into_owned())
+                .is_err()
+            {
+                break;
+            }
+        }
+    });
     let mut count = Count::default();
-    // A test that leaves a process behind keeps the pipe open: the lab's scopes prevent that.
-    for line in BufReader::new(stdout).split(b'\n') {
-        let line = line.context("cannot read what `cargo test` prints")?;
-        let line = String::from_utf8_lossy(&line);
-        println!("{line}");
-        count.add(&line);
+    loop {
+        match lines.recv_timeout(Duration::from_secs(1)) {
+            Ok(line) => {
+                println!("{line}");
+                count.add(&line);
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                if child
+                    .try_wait()
+                    .context("cannot wait for `cargo test`")?
+                    .is_some()
+                {
+                    println!("warning: a process that the tests started outlives them");
+                    break;
+                }
+            }
+        }
     }
     let status = child.wait().context("cannot wait for `cargo test`")?;
     Ok(Outcome::of(count, status.success()))

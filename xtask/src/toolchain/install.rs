@@ -10,31 +10,30 @@ use super::{
 };
 use crate::{apt, cargo, privilege};
 
-/// Debian's current compiler for web browsers, with its source and its LLVM plugins. Security
+/// Debian's current compiler for web browsers, with its source, LLVM plugins and clippy. Security
 /// updates move it forward: its version is asked from the tool, never written down.
-const DEBIAN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "rust-web-llvm"];
+const DEBIAN: &[&str] = &[
+    "rustc-web",
+    "cargo-web",
+    "rust-web-src",
+    "rust-web-llvm",
+    "rust-web-clippy",
+];
 
 /// The series of bpf-linker that builds with the Rust of this workspace.
 const LINKER: &str = "^0.13";
 
 /// Installs a toolchain; `why` is what is wrong with those that are there.
 pub(super) fn toolchain(why: &str) -> Result<Toolchain> {
-    println!("no toolchain can build the BPF object: {why}");
     if std::env::var_os(OVERRIDE).is_some() {
-        bail!("the toolchain named by {OVERRIDE} cannot build the BPF object\nhint: unset it");
+        bail!("no toolchain can build the BPF object: {why}\nhint: unset {OVERRIDE}");
     }
     let mut rustup = Command::new("rustup");
     rustup.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
-    rustup.args(["--component", "rust-src"]);
-    if privilege::is_root() {
-        println!("installing rust-src of the nightly: bpfel-unknown-none builds its own `core`");
-        match cargo::spawn(&mut rustup) {
-            Ok(()) => return detect::toolchain().map_err(|error| anyhow!(error)),
-            Err(error) => println!("{error}; taking the distribution's compiler"),
-        }
-    } else {
+    rustup.args(["--component", "rust-src,clippy"]);
+    if !privilege::is_root() {
         bail!(
-            "no toolchain can build the BPF object, and installing one takes root\n\
+            "no toolchain can build the BPF object: {why}; installing one takes root\n\
              hint: {}\n\
              hint: or on Debian: apt-get install --no-install-recommends {} && \
              rustup toolchain link {LINKED} /usr",
@@ -42,7 +41,15 @@ pub(super) fn toolchain(why: &str) -> Result<Toolchain> {
             DEBIAN.join(" ")
         );
     }
-    debian()
+    println!("no toolchain can build the BPF object: {why}");
+    println!("installing a nightly with rust-src: bpfel-unknown-none builds its own `core`");
+    match cargo::spawn(&mut rustup) {
+        Ok(()) => detect::toolchain().map_err(|error| anyhow!(error)),
+        Err(error) => {
+            println!("{error}; taking the distribution's compiler");
+            debian()
+        }
+    }
 }
 
 /// Installs Debian's compiler and links it under its rustup name.
