@@ -5,7 +5,7 @@
 //! metadata, so a super-packet has one segment and one sender.
 //!
 //! A stripped frame must never be taken for underlay traffic. TC consumes every frame that carries
-//! this metadata and drops those of another generation; XDP strips only frames that the host
+//! this metadata and drops those of another layout (half-replaced programs); XDP strips only frames that the host
 //! would ignore if TC were gone: unicast, and not to the uplink's own address (the kernel types
 //! them `PACKET_OTHERHOST`).
 
@@ -15,8 +15,8 @@
 pub struct Stripped {
     /// [`Stripped::MAGIC`].
     pub magic: u32,
-    /// `generation` of `LOCAL` when XDP stripped the frame.
-    pub generation: u32,
+    /// [`crate::map::LAYOUT`] that the XDP program was built with.
+    pub layout: u32,
     /// Slot of the segment.
     pub segment: u32,
     /// Slot of the VTEP that sent it.

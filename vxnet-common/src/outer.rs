@@ -98,14 +98,14 @@ pub struct Fields {
     pub vni: u32,
 }
 
-/// Completes a copy of a template's header.
+/// Completes a copy of a template's header in a packet; `N` is [`header_len`] of the family.
 ///
 /// The lengths of a super-packet do not fit 16 bits; they are written cut, and the kernel writes
 /// them anew in every segment. The UDP checksum stays 0 (RFC 7348 section 5, RFC 6935).
 #[inline(always)]
-pub fn complete(header: &mut [u8; TEMPLATE_LEN], checksum: u32, family: u8, fields: &Fields) {
+pub fn complete<const N: usize>(header: &mut [u8; N], checksum: u32, fields: &Fields) {
     let udp_len = (fields.inner_len as usize + UdpHdr::LEN + VxlanHdr::LEN) as u16;
-    let udp = if family == 6 {
+    let udp = if N == header_len(6) {
         let class = fields.traffic_class;
         header[0] = 6 << 4 | class >> 4;
         header[1] = class << 4;
@@ -149,7 +149,7 @@ pub const fn source_port(hash: u32) -> u16 {
 }
 
 #[inline(always)]
-fn put<const N: usize>(header: &mut [u8; TEMPLATE_LEN], offset: usize, bytes: [u8; N]) {
+fn put<const N: usize, const M: usize>(header: &mut [u8; M], offset: usize, bytes: [u8; N]) {
     let mut index = 0;
     while index < N {
         header[offset + index] = bytes[index];

@@ -49,7 +49,7 @@ reasons! {
     NoNeighbour = 18, "no_neighbour", "the MAC address of the next hop to the peer is not resolved";
     EncapFailed = 19, "encap_failed", "the kernel refused to make room for the outer header";
     DecapFailed = 20, "decap_failed", "the kernel refused to remove the outer header";
-    StaleStrip = 21, "stale_strip", "the XDP and the TC program of an uplink were of different generations";
+    StaleStrip = 21, "stale_strip", "the XDP and the TC program of an uplink were built for different layouts";
     NotOurs = 22, "not_ours", "a VXLAN packet for another address than this VTEP's was left to the host (not a drop)";
     FdbFull = 23, "fdb_full", "the FDB is full, so the frame was forwarded but its source not learned (not a drop)";
     Tagged = 24, "tagged", "the frame has a VLAN tag, but its network is not VLAN-aware";

@@ -7,7 +7,7 @@ use vxnet_common::{
     reason::Reason,
 };
 
-use crate::{account, encap, encap::Departure, flood, packet::Skb};
+use crate::{account, encap::Departure, flood, packet::Skb};
 
 /// Bytes of a frame that the programs look at: Ethernet, IP and TCP header with a few options.
 pub(crate) const HEADERS: u32 = 14 + 60 + 20;
@@ -24,7 +24,7 @@ pub(crate) struct Context<'a> {
     pub(crate) now: u64,
 }
 
-/// Sends the frame where the decision says.
+/// Sends a frame of a local port where the decision says.
 #[inline(always)]
 pub(crate) fn deliver(
     skb: &mut Skb,
@@ -32,6 +32,29 @@ pub(crate) fn deliver(
     frame: &Ethernet,
     to: To,
 ) -> Result<i32, Reason> {
+    let (To::Vtep(_) | To::Flood { overlay: true }) = to else {
+        return deliver_locally(skb, context, to);
+    };
+    let Context {
+        local,
+        segment,
+        now,
+        ..
+    } = *context;
+    let Some(departure) = Departure::new(skb, local, frame, segment.vni) else {
+        return Err(Reason::ShortFrame);
+    };
+    let To::Vtep(slot) = to else {
+        return flood::flood(skb, context, Some(&departure));
+    };
+    departure.make_room(skb, local)?;
+    let way = departure.address(skb, local, slot, now)?;
+    departure.send(skb, local, slot, way)
+}
+
+/// Sends a frame where the decision says, but never over the overlay.
+#[inline(always)]
+pub(crate) fn deliver_locally(skb: &mut Skb, context: &Context<'_>, to: To) -> Result<i32, Reason> {
     match to {
         To::Port { slot, ifindex, .. } => {
             account::port_tx(slot, skb.len());
@@ -41,19 +64,7 @@ pub(crate) fn deliver(
             account::port_tx(slot, skb.len());
             Ok(skb.redirect_ingress(ifindex))
         }
-        To::Vtep(slot) => {
-            let departure = departure(skb, context, frame)?;
-            encap::unicast(skb, context.local, &departure, slot, context.now)
-        }
-        To::Flood { overlay: true } => {
-            let departure = departure(skb, context, frame)?;
-            flood::flood(skb, context, Some(&departure))
-        }
-        To::Flood { overlay: false } => flood::flood(skb, context, None),
+        To::Flood { .. } => flood::flood(skb, context, None),
+        To::Vtep(_) => Err(Reason::SplitHorizon),
     }
-}
-
-#[inline(always)]
-fn departure(skb: &Skb, context: &Context<'_>, frame: &Ethernet) -> Result<Departure, Reason> {
-    Departure::new(skb, context.local, frame, context.segment.vni).ok_or(Reason::ShortFrame)
 }

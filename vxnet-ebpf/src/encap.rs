@@ -3,16 +3,18 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{
-        BPF_ADJ_ROOM_ENCAP_L2_SHIFT, BPF_F_ADJ_ROOM_ENCAP_L2_ETH, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4,
-        BPF_F_ADJ_ROOM_ENCAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
-        BPF_F_ADJ_ROOM_NO_CSUM_RESET, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
+        __sk_buff, BPF_ADJ_ROOM_ENCAP_L2_SHIFT, BPF_F_ADJ_ROOM_ENCAP_L2_ETH,
+        BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L4_UDP,
+        BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_ADJ_ROOM_NO_CSUM_RESET,
+        bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
     },
     helpers::bpf_skb_change_head,
+    programs::TcContext,
 };
 use vxnet_common::{
     frame::{Ethernet, Packet as _, PacketMut as _, ethertype, traffic_class},
     map::{local::Local, vtep::Vtep},
-    outer::{self, Fields, TEMPLATE_LEN},
+    outer::{self, Fields},
     reason::Reason,
 };
 
@@ -88,132 +90,135 @@ impl Departure {
         }
     }
 
-    /// Finds the way to a peer and checks that the frame fits it.
-    #[inline(always)]
-    pub(crate) fn way(
-        &self,
-        skb: &Skb,
-        local: &Local,
-        vtep: *mut Vtep,
-        now: u64,
-    ) -> Result<Way, Reason> {
-        let way = next_hop::to(skb, local, vtep, now);
-        if way.hop.ifindex == 0 {
-            return Err(Reason::NoRoute);
-        }
-        if way.hop.mtu != 0 && self.wire_len > way.hop.mtu {
-            return Err(Reason::TooBig);
-        }
-        Ok(way)
-    }
-
-    /// Writes the outer header for one peer.
-    #[inline(always)]
-    pub(crate) fn write_header(
-        &self,
-        skb: &mut Skb,
-        local: &Local,
-        vtep: *const Vtep,
-        way: &Way,
-    ) -> Result<(), Reason> {
-        // SAFETY: `vtep` points into an array map, whose rows are never freed.
-        let (mut header, checksum): ([u8; TEMPLATE_LEN], u32) =
-            unsafe { ((*vtep).header, (*vtep).checksum) };
-        outer::complete(&mut header, checksum, local.family, &self.fields);
-        let protocol = if local.family == 6 {
-            ethertype::IPV6
-        } else {
-            ethertype::IPV4
-        };
-        let ok = skb.write(0, &Bytes(way.hop.dst))
-            && skb.write(6, &Bytes(way.hop.src))
-            && skb.write(12, &Bytes(protocol.to_be_bytes()))
-            && if local.family == 6 {
-                skb.write(
-                    Ethernet::LEN,
-                    &Bytes::<{ outer::header_len(6) }>::head(&header),
-                ) && skb.write(Ethernet::LEN + outer::header_len(6), &self.inner)
-            } else {
-                skb.write(
-                    Ethernet::LEN,
-                    &Bytes::<{ outer::header_len(4) }>::head(&header),
-                ) && skb.write(Ethernet::LEN + outer::header_len(4), &self.inner)
-            };
-        if ok { Ok(()) } else { Err(Reason::EncapFailed) }
-    }
-
     /// Sends the encapsulated frame on its way; it is gone afterwards.
     #[inline(always)]
     pub(crate) fn send(
         &self,
         skb: &Skb,
         local: &Local,
-        vtep: *const Vtep,
-        way: &Way,
+        slot: u32,
+        way: Way,
     ) -> Result<i32, Reason> {
-        let resolved = next_hop::is_resolved(&way.hop);
-        if resolved && !(way.renewed && self.typed) {
-            return Ok(skb.redirect(way.hop.ifindex));
+        account::vtep_tx(slot, self.fields.inner_len);
+        if way.is_resolved() && !(way.is_renewed() && self.typed) {
+            return Ok(skb.redirect(way.ifindex()));
         }
         if self.typed {
-            // SAFETY: `vtep` points into an array map, whose rows are never freed.
-            let address = unsafe { (*vtep).address };
-            return next_hop::neighbour_output(skb, local, &address).ok_or(Reason::NoRoute);
+            let Some(vtep) = maps::VTEPS.get(slot) else {
+                return Err(Reason::NoRoute);
+            };
+            return next_hop::neighbour_output(skb, local, &vtep.address).ok_or(Reason::NoRoute);
         }
-        if local.resolver == 0 {
-            Err(Reason::NoNeighbour)
-        } else {
-            Ok(self.detour(skb, local))
+        // A packet that the kernel does not know to be IP takes a detour through the ingress hook
+        // of a link of ours: coming in there it is typed anew, and `vx_resolve` sends it on.
+        match local.resolver {
+            0 => Err(Reason::NoNeighbour),
+            resolver => Ok(skb.redirect_ingress(resolver)),
         }
-    }
-
-    /// Sends a packet that the kernel does not know to be IP through the ingress hook of a link of
-    /// ours: coming in there it is typed anew, and `vx_resolve` hands it to neighbour output.
-    #[inline(always)]
-    fn detour(&self, skb: &Skb, local: &Local) -> i32 {
-        skb.redirect_ingress(local.resolver)
     }
 
     /// Sends a copy of the encapsulated frame; the frame stays for the next peer.
     #[inline(always)]
-    pub(crate) fn send_copy(&self, skb: &Skb, local: &Local, way: &Way) -> Result<(), Reason> {
-        let sent = if next_hop::is_resolved(&way.hop) {
-            skb.copy_to(way.hop.ifindex, false)
+    pub(crate) fn send_copy(
+        &self,
+        skb: &Skb,
+        local: &Local,
+        slot: u32,
+        way: Way,
+    ) -> Result<(), Reason> {
+        let sent = if way.is_resolved() {
+            skb.copy_to(way.ifindex(), false)
         } else if local.resolver != 0 {
             skb.copy_to(local.resolver, true)
         } else {
             return Err(Reason::NoNeighbour);
         };
-        if sent {
-            Ok(())
-        } else {
-            Err(Reason::RedirectFailed)
+        if !sent {
+            return Err(Reason::RedirectFailed);
         }
+        account::vtep_tx(slot, self.fields.inner_len);
+        Ok(())
     }
 
-    /// Counts one copy as sent to a peer.
+    /// Addresses the frame to the peer in `slot`: finds the way, checks that the frame fits it,
+    /// and writes the outer header into the room made before.
     #[inline(always)]
-    pub(crate) fn count(&self, slot: u32) {
-        account::vtep_tx(slot, self.fields.inner_len);
+    pub(crate) fn address(
+        &self,
+        skb: &Skb,
+        local: &Local,
+        slot: u32,
+        now: u64,
+    ) -> Result<Way, Reason> {
+        let packed = address(skb.ctx.skb.skb, local, self, slot, now);
+        if packed >> REASON_SHIFT == 0 {
+            return Ok(Way::unpack(packed));
+        }
+        Err(match (packed >> REASON_SHIFT) as u32 {
+            NO_ROUTE => Reason::NoRoute,
+            TOO_BIG => Reason::TooBig,
+            _ => Reason::EncapFailed,
+        })
     }
 }
 
-/// Encapsulates a frame for the peer in `slot` and sends it.
-#[inline(always)]
-pub(crate) fn unicast(
-    skb: &mut Skb,
-    local: &Local,
-    departure: &Departure,
+/// Where [`address`] packs a reason, above the bits of a [`Way`].
+const REASON_SHIFT: u32 = 40;
+/// Reasons, packed: never 0.
+const NO_ROUTE: u32 = Reason::NoRoute as u32;
+const TOO_BIG: u32 = Reason::TooBig as u32;
+const ENCAP_FAILED: u64 = (Reason::EncapFailed as u64) << REASON_SHIFT;
+
+/// See [`Departure::address`]. A call of its own, because it serves the one peer of a unicast and
+/// each peer of a flood, and because the stack of a program and its callbacks is 512 bytes.
+#[inline(never)]
+fn address(
+    skb: *mut __sk_buff,
+    local: *const Local,
+    departure: *const Departure,
     slot: u32,
     now: u64,
-) -> Result<i32, Reason> {
-    let Some(vtep) = maps::VTEPS.get_ptr_mut(slot) else {
-        return Err(Reason::NoRoute);
+) -> u64 {
+    let mut skb = Skb {
+        ctx: TcContext::new(skb),
     };
-    let way = departure.way(skb, local, vtep, now)?;
-    departure.make_room(skb, local)?;
-    departure.write_header(skb, local, vtep, &way)?;
-    let action = departure.send(skb, local, vtep, &way)?;
-    departure.count(slot);
-    Ok(action)
+    // SAFETY: the only caller passed references.
+    let (local, departure) = unsafe { (&*local, &*departure) };
+    let Some(vtep) = maps::VTEPS.get_ptr_mut(slot) else {
+        return u64::from(NO_ROUTE) << REASON_SHIFT;
+    };
+    let (way, hop) = next_hop::to(&skb, local, vtep, now);
+    if way.ifindex() == 0 {
+        return u64::from(NO_ROUTE) << REASON_SHIFT;
+    }
+    if hop.mtu != 0 && departure.wire_len > hop.mtu {
+        return u64::from(TOO_BIG) << REASON_SHIFT;
+    }
+    let protocol = if local.family == 6 {
+        ethertype::IPV6
+    } else {
+        ethertype::IPV4
+    };
+    let written = skb.write(0, &Bytes(hop.dst))
+        && skb.write(6, &Bytes(hop.src))
+        && skb.write(12, &Bytes(protocol.to_be_bytes()))
+        && if local.family == 6 {
+            write_header::<{ outer::header_len(6) }>(&mut skb, departure, vtep)
+        } else {
+            write_header::<{ outer::header_len(4) }>(&mut skb, departure, vtep)
+        };
+    if written { way.pack() } else { ENCAP_FAILED }
+}
+
+/// Writes IP, UDP and VXLAN header, and the inner Ethernet header behind them.
+#[inline(always)]
+fn write_header<const N: usize>(skb: &mut Skb, departure: &Departure, vtep: *const Vtep) -> bool {
+    let Some(header) = skb.bytes_mut::<N>(Ethernet::LEN) else {
+        return false;
+    };
+    // SAFETY: `vtep` points into an array map, whose rows are never freed.
+    let (template, checksum) = unsafe { (&(*vtep).header, (*vtep).checksum) };
+    *header = Bytes::<N>::head(template).0;
+    outer::complete(header, checksum, &departure.fields);
+    skb.write(Ethernet::LEN + N, &departure.inner)
 }

@@ -13,7 +13,6 @@ use vxnet_common::{
         local::Local,
         port,
         segment::{FloodKey, list},
-        vtep::NextHop,
     },
     reason::Reason,
 };
@@ -39,8 +38,7 @@ struct Flood {
     waiting_host: bool,
     /// Slot of the peer that waits, or 0: its header is in the packet.
     waiting_vtep: u32,
-    waiting_hop: NextHop,
-    waiting_renewed: bool,
+    waiting_way: u64,
 }
 
 /// Sends the frame to everyone in the segment but the port that it came from; to the peers only
@@ -72,13 +70,7 @@ pub(crate) fn flood(
         waiting_link: 0,
         waiting_host: false,
         waiting_vtep: 0,
-        waiting_hop: NextHop {
-            ifindex: 0,
-            mtu: 0,
-            dst: [0; 6],
-            src: [0; 6],
-        },
-        waiting_renewed: false,
+        waiting_way: 0,
     };
     each(segment.flood_ports, to_port, &mut flood);
     if segment.host_port != except && segment.bridge != 0 {
@@ -96,16 +88,8 @@ pub(crate) fn flood(
         if flood.waiting_vtep == 0 {
             return Err(Reason::NoDestination);
         }
-        let Some(vtep) = maps::VTEPS.get_ptr(flood.waiting_vtep) else {
-            return Err(Reason::NoRoute);
-        };
-        let way = Way {
-            hop: flood.waiting_hop,
-            renewed: flood.waiting_renewed,
-        };
-        let action = departure.send(skb, local, vtep, &way)?;
-        departure.count(flood.waiting_vtep);
-        return Ok(action);
+        let way = Way::unpack(flood.waiting_way);
+        return departure.send(skb, local, flood.waiting_vtep, way);
     }
     match (flood.waiting_link, flood.waiting_host) {
         (0, _) => Err(Reason::NoDestination),
@@ -189,38 +173,14 @@ extern "C" fn to_vtep(index: u32, flood: *mut c_void) -> i64 {
 /// See [`to_vtep`].
 #[inline(always)]
 fn replace_header(flood: &mut Flood, slot: u32) -> Result<(), Reason> {
-    let Some(vtep) = maps::VTEPS.get_ptr_mut(slot) else {
-        return Err(Reason::NoRoute);
-    };
     // SAFETY: the caller of `each` holds the packet, the departure and the row of `LOCAL`; it
     // passes peers only with a departure.
-    let (skb, local, departure) = unsafe { (&mut *flood.skb, &*flood.local, &*flood.departure) };
-    let way = departure.way(skb, local, vtep, flood.now)?;
-    release_vtep(flood, skb, local, departure)?;
-    departure.write_header(skb, local, vtep, &way)?;
-    flood.waiting_vtep = slot;
-    flood.waiting_hop = way.hop;
-    flood.waiting_renewed = way.renewed;
-    Ok(())
-}
-
-/// Sends a copy to the peer that waits, if one does.
-#[inline(always)]
-fn release_vtep(
-    flood: &mut Flood,
-    skb: &Skb,
-    local: &Local,
-    departure: &Departure,
-) -> Result<(), Reason> {
-    if flood.waiting_vtep == 0 {
-        return Ok(());
+    let (skb, local, departure) = unsafe { (&*flood.skb, &*flood.local, &*flood.departure) };
+    if flood.waiting_vtep != 0 {
+        let waiting = core::mem::take(&mut flood.waiting_vtep);
+        departure.send_copy(skb, local, waiting, Way::unpack(flood.waiting_way))?;
     }
-    let way = Way {
-        hop: flood.waiting_hop,
-        renewed: flood.waiting_renewed,
-    };
-    departure.send_copy(skb, local, &way)?;
-    departure.count(flood.waiting_vtep);
-    flood.waiting_vtep = 0;
+    flood.waiting_way = departure.address(skb, local, slot, flood.now)?.pack();
+    flood.waiting_vtep = slot;
     Ok(())
 }

@@ -10,10 +10,11 @@ use core::mem;
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{
-        BPF_FIB_LKUP_RET_NO_NEIGH, BPF_FIB_LKUP_RET_SUCCESS, bpf_fib_lookup as FibParams,
-        bpf_redir_neigh,
+        __sk_buff, BPF_FIB_LKUP_RET_NO_NEIGH, BPF_FIB_LKUP_RET_SUCCESS,
+        bpf_fib_lookup as FibParams, bpf_redir_neigh,
     },
     helpers::{bpf_fib_lookup, bpf_redirect_neigh},
+    programs::TcContext,
 };
 use vxnet_common::map::{
     local::Local,
@@ -26,35 +27,90 @@ const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 /// Ifindex of `lo` in every network namespace. A look-up from there is one for local output.
 const LOOPBACK: u32 = 1;
+/// No TC action has this number.
+const NO_WAY: i32 = i32::MIN;
 /// How long a found way is believed, in nanoseconds.
 const LIFETIME: u64 = 900_000_000;
 /// How long the lack of one is believed.
 const RETRY: u64 = 50_000_000;
 
-/// The way to a peer, and what this frame should do for it.
-pub(crate) struct Way {
-    pub(crate) hop: NextHop,
-    /// The copy was renewed with this frame.
-    pub(crate) renewed: bool,
+/// The way to a peer, packed so that it fits a register.
+#[derive(Clone, Copy)]
+pub(crate) struct Way(u64);
+
+impl Way {
+    const RESOLVED: u64 = 1 << 32;
+    const RENEWED: u64 = 1 << 33;
+
+    /// Unpacks what [`Way::pack`] made.
+    #[inline(always)]
+    pub(crate) const fn unpack(packed: u64) -> Self {
+        Self(packed)
+    }
+
+    /// Returns the way as an integer, which is never above 34 bits.
+    #[inline(always)]
+    pub(crate) const fn pack(self) -> u64 {
+        self.0
+    }
+
+    #[inline(always)]
+    fn new(hop: &NextHop, renewed: bool) -> Self {
+        let resolved = if is_resolved(hop) { Self::RESOLVED } else { 0 };
+        let renewed = if renewed { Self::RENEWED } else { 0 };
+        Self(u64::from(hop.ifindex) | resolved | renewed)
+    }
+
+    /// Returns the egress link, or 0 without a route.
+    #[inline(always)]
+    pub(crate) const fn ifindex(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Returns whether the next hop's address is known.
+    #[inline(always)]
+    pub(crate) const fn is_resolved(self) -> bool {
+        self.0 & Self::RESOLVED != 0
+    }
+
+    /// Returns whether this frame made the kernel look the way up again.
+    #[inline(always)]
+    pub(crate) const fn is_renewed(self) -> bool {
+        self.0 & Self::RENEWED != 0
+    }
 }
 
-/// Returns the way to `vtep`, renewing it if it has expired.
+/// Returns the way to `vtep` and its next hop, renewing them if they have expired.
 #[inline(always)]
-pub(crate) fn to(skb: &Skb, local: &Local, vtep: *mut Vtep, now: u64) -> Way {
+pub(crate) fn to<'a>(skb: &Skb, local: &Local, vtep: *mut Vtep, now: u64) -> (Way, &'a NextHop) {
     // SAFETY: `vtep` points into an array map, whose rows are never freed. Concurrent renewals
-    // write the same facts to the row that is not in use.
+    // write the same facts to the copy that is not in use.
     unsafe {
-        let active = (*vtep).active & 1;
-        if now < (*vtep).deadline {
-            return Way {
-                hop: hop(vtep, active),
-                renewed: false,
-            };
+        let renewed = now >= (*vtep).deadline;
+        if renewed {
+            // First of all, so that other CPUs go on with the copy.
+            (*vtep).deadline = now + RETRY;
+            renew(skb.ctx.skb.skb, local, vtep, now);
         }
-        // First of all, so that other CPUs go on with the copy.
-        (*vtep).deadline = now + RETRY;
-        let found = look_up(skb, local, &(*vtep).address);
-        let spare = active ^ 1;
+        let hop: *const NextHop = if (*vtep).active & 1 == 0 {
+            &raw const (*vtep).next_hop[0]
+        } else {
+            &raw const (*vtep).next_hop[1]
+        };
+        (Way::new(&*hop, renewed), &*hop)
+    }
+}
+
+/// Looks the next hop up and flips to it. A call of its own: its stack is needed once a second.
+#[inline(never)]
+fn renew(skb: *mut __sk_buff, local: *const Local, vtep: *mut Vtep, now: u64) {
+    // SAFETY: as in `to`, the only caller.
+    unsafe {
+        let skb = Skb {
+            ctx: TcContext::new(skb),
+        };
+        let found = look_up(&skb, &*local, &(*vtep).address);
+        let spare = (*vtep).active & 1 ^ 1;
         if spare == 0 {
             (*vtep).next_hop[0] = found;
         } else {
@@ -64,31 +120,13 @@ pub(crate) fn to(skb: &Skb, local: &Local, vtep: *mut Vtep, now: u64) -> Way {
         if is_resolved(&found) {
             (*vtep).deadline = now + LIFETIME;
         }
-        Way {
-            hop: found,
-            renewed: true,
-        }
     }
 }
 
 /// Returns whether packets can be addressed with this next hop.
 #[inline(always)]
-pub(crate) fn is_resolved(hop: &NextHop) -> bool {
+fn is_resolved(hop: &NextHop) -> bool {
     hop.dst != [0; 6]
-}
-
-/// # Safety
-/// `vtep` must point to a row of `VTEPS`.
-#[inline(always)]
-unsafe fn hop(vtep: *mut Vtep, index: u32) -> NextHop {
-    // SAFETY: both indices are constants within the array, which spares the verifier a bound.
-    unsafe {
-        if index == 0 {
-            (*vtep).next_hop[0]
-        } else {
-            (*vtep).next_hop[1]
-        }
-    }
 }
 
 /// Asks the kernel for the way to `address`.
@@ -156,10 +194,24 @@ fn words(address: &[u8; 16]) -> [u32; 4] {
 /// the `vx_resolve` program first.
 #[inline(always)]
 pub(crate) fn neighbour_output(skb: &Skb, local: &Local, address: &[u8; 16]) -> Option<i32> {
+    match output(skb.ctx.skb.skb, local, address) {
+        NO_WAY => None,
+        action => Some(action),
+    }
+}
+
+/// See [`neighbour_output`]; a call of its own for the sake of its stack.
+#[inline(never)]
+fn output(skb: *mut __sk_buff, local: *const Local, address: *const [u8; 16]) -> i32 {
+    let skb = Skb {
+        ctx: TcContext::new(skb),
+    };
+    // SAFETY: the caller passed references.
+    let (local, address) = unsafe { (&*local, &*address) };
     let mut params = request(local, address);
-    let found = fib(skb, &mut params);
+    let found = fib(&skb, &mut params);
     if found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH {
-        return None;
+        return NO_WAY;
     }
     // SAFETY: all fields are integers or unions of them.
     let mut neighbour: bpf_redir_neigh = unsafe { mem::zeroed() };
@@ -175,5 +227,5 @@ pub(crate) fn neighbour_output(skb: &Skb, local: &Local, address: &[u8; 16]) -> 
     }
     let length = size_of::<bpf_redir_neigh>() as i32;
     // SAFETY: `neighbour` is as long as said.
-    Some(unsafe { bpf_redirect_neigh(params.ifindex, &mut neighbour, length, 0) as i32 })
+    unsafe { bpf_redirect_neigh(params.ifindex, &mut neighbour, length, 0) as i32 }
 }

@@ -117,10 +117,23 @@ impl Skb {
     }
 }
 
+impl Skb {
+    /// Returns `N` bytes at `offset` for writing.
+    #[inline(always)]
+    pub(crate) fn bytes_mut<const N: usize>(&mut self, offset: usize) -> Option<&mut [u8; N]> {
+        let bytes: *mut [u8; N] = at(self.ctx.data(), self.ctx.data_end(), offset)?;
+        // SAFETY: `at` checked the bounds, and the borrow keeps the packet from being moved.
+        Some(unsafe { &mut *bytes })
+    }
+}
+
 impl Packet for Skb {
     #[inline(always)]
     fn len(&self) -> u32 {
-        self.ctx.len()
+        // Volatile, so that the compiler does not read the length late through one of several
+        // pointers, which the verifier refuses.
+        // SAFETY: the context pointer is valid for the whole run of the program.
+        unsafe { (&raw const (*self.raw()).len).read_volatile() }
     }
 
     #[inline(always)]

@@ -8,8 +8,6 @@ use super::map_type;
 pub struct Local {
     /// [`super::LAYOUT`] of the programs that own the maps.
     pub layout: u32,
-    /// Which pair of XDP and TC programs may exchange stripped frames; see [`crate::meta`].
-    pub generation: u32,
     /// Address of this host's VTEP, IPv4 as mapped.
     pub underlay: [u8; 16],
     /// UDP port of VXLAN, host order.
@@ -23,4 +21,4 @@ pub struct Local {
     pub name: [u8; 32],
 }
 
-map_type!(Local, 64);
+map_type!(Local, 60);

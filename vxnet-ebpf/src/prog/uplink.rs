@@ -3,16 +3,16 @@
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
 use vxnet_common::{
     ecn,
-    forward::{self, From, Tables as _},
-    frame::{Ethernet, Packet as _},
-    map::{NO_SLOT, local::Local},
+    forward::{self, From, To},
+    frame::Ethernet,
+    map::{LAYOUT, NO_SLOT, segment::Segment},
     meta::Stripped,
     reason::Reason,
     vxlan::{self, Outer, Tunnelled},
 };
 
 use crate::{
-    account, decap, deliver,
+    account, decap, deliver, maps,
     packet::Skb,
     tables::{self, Live},
 };
@@ -25,8 +25,9 @@ fn vx_uplink(ctx: TcContext) -> i32 {
     let Some(local) = tables::local() else {
         return TC_ACT_UNSPEC;
     };
-    let outcome = if let Some(note) = skb.stripped() {
-        stripped(&mut skb, local, uplink, &note)
+    let now = tables::now();
+    let arrival = if let Some(note) = skb.stripped() {
+        stripped(&skb, &note, now)
     } else {
         skb.linearise(2 * deliver::HEADERS);
         let is_gso = skb.gso_size() != 0;
@@ -37,52 +38,73 @@ fn vx_uplink(ctx: TcContext) -> i32 {
                 return TC_ACT_UNSPEC;
             }
             Outer::Bad(reason) => Err(reason),
-            Outer::Vxlan(packet) => tunnelled(&mut skb, local, uplink, &packet, is_gso),
+            Outer::Vxlan(packet) => tunnelled(&mut skb, uplink, &packet, is_gso, now),
         }
     };
+    let outcome = arrival.and_then(
+        |Arrival {
+             segment_slot,
+             segment,
+             to,
+         }| {
+            let except = NO_SLOT;
+            let count_for = uplink;
+            let context = deliver::Context {
+                local,
+                segment_slot,
+                segment,
+                except,
+                count_for,
+                now,
+            };
+            deliver::deliver_locally(&mut skb, &context, to)
+        },
+    );
     match outcome {
         Ok(action) => action,
         Err(reason) => account::drop(&skb, uplink, reason),
     }
 }
 
-/// Delivers a frame that XDP admitted and stripped; GRO may have merged it since.
+/// An inner frame without its outer header.
+struct Arrival<'a> {
+    segment_slot: u32,
+    segment: &'a Segment,
+    to: To,
+}
+
+/// Takes a frame that XDP admitted and stripped; GRO may have merged it since.
 #[inline(always)]
-fn stripped(skb: &mut Skb, local: &Local, uplink: u32, note: &Stripped) -> Result<i32, Reason> {
-    if note.generation != local.generation {
+fn stripped<'a>(skb: &Skb, note: &Stripped, now: u64) -> Result<Arrival<'a>, Reason> {
+    if note.layout != LAYOUT {
         return Err(Reason::StaleStrip);
     }
-    let Some(segment) = Live.segment(note.segment) else {
+    let Some(segment) = maps::SEGMENTS.get(note.segment) else {
         return Err(Reason::StaleStrip);
     };
     let Some(frame) = Ethernet::parse(skb, 0) else {
         return Err(Reason::ShortFrame);
     };
-    let now = tables::now();
     let from = From::Vtep(note.vtep);
     let to = forward::decide(&Live, note.segment, segment, from, frame.dst, now)?;
-    let context = deliver::Context {
-        local,
+    Ok(Arrival {
         segment_slot: note.segment,
         segment,
-        except: NO_SLOT,
-        count_for: uplink,
-        now,
-    };
-    deliver::deliver(skb, &context, &frame, to)
+        to,
+    })
 }
 
-/// Admits, strips and delivers a VXLAN packet.
+/// Admits and strips a VXLAN packet.
 #[inline(always)]
-fn tunnelled(
+fn tunnelled<'a>(
     skb: &mut Skb,
-    local: &Local,
     uplink: u32,
     packet: &Tunnelled,
     is_gso: bool,
-) -> Result<i32, Reason> {
+    now: u64,
+) -> Result<Arrival<'a>, Reason> {
     let (segment_slot, vtep) = forward::admit(&Live, packet)?;
-    let Some(segment) = Live.segment(segment_slot) else {
+    let Some(segment) = maps::SEGMENTS.get(segment_slot) else {
         return Err(Reason::UnknownVni);
     };
     let start = packet.start as usize;
@@ -92,7 +114,7 @@ fn tunnelled(
     if frame.is_tagged() {
         return Err(Reason::Tagged);
     }
-    let (from, now) = (From::Vtep(vtep), tables::now());
+    let from = From::Vtep(vtep);
     tables::learn(uplink, segment_slot, segment, frame.src, from, now)?;
     let to = forward::decide(&Live, segment_slot, segment, from, frame.dst, now)?;
     ecn::decapsulate(
@@ -101,21 +123,13 @@ fn tunnelled(
         start + Ethernet::LEN,
         packet.traffic_class,
     )?;
-    let bytes = if is_gso {
-        skb.len() - packet.start
-    } else {
-        packet.end - packet.start
-    };
+    let bytes = packet.end - packet.start;
     decap::strip(skb, packet, is_gso)?;
     account::port_rx(uplink, bytes);
     account::vtep_rx(vtep, bytes, now);
-    let context = deliver::Context {
-        local,
+    Ok(Arrival {
         segment_slot,
         segment,
-        except: NO_SLOT,
-        count_for: uplink,
-        now,
-    };
-    deliver::deliver(skb, &context, &frame, to)
+        to,
+    })
 }

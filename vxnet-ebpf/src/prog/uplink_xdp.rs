@@ -13,7 +13,10 @@ use vxnet_common::{
     ecn,
     forward::{self, From, Tables as _, To},
     frame::{self, Ethernet, Packet as _},
-    map::port::{Port, flag},
+    map::{
+        LAYOUT,
+        port::{Port, flag},
+    },
     meta::Stripped,
     vxlan::{self, Outer},
 };
@@ -87,7 +90,7 @@ fn receive(packet: &mut Frame, uplink_slot: u32, uplink: &Port) -> Option<u32> {
     }
     let note = Stripped {
         magic: 0,
-        generation: local.generation,
+        layout: LAYOUT,
         segment: segment_slot,
         vtep,
     };
