@@ -32,7 +32,6 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "cargo reads its instructions there")]
 fn build() -> Result<(), String> {
     const INSTALL: &str = "hint: run `cargo xtask toolchain --install`";
 
