@@ -9,8 +9,16 @@ use nix::sys::signal::Signal;
 use crate::command::{Background, Cmd};
 use crate::netns::Netns;
 use crate::scope::Scope;
+use crate::wait::eventually;
 
 const START: Duration = Duration::from_secs(5);
+/// A file that has not grown for so long is complete.
+const QUIET: Duration = Duration::from_millis(150);
+
+/// Enough for a frame of MTU size. In immediate mode every packet takes so much of the buffer, so
+/// that whole super-packets would leave room for a few only.
+const SNAP: u32 = 2048;
+const BUFFER_KIB: u32 = 32 << 10;
 
 /// A running tcpdump.
 #[derive(Debug)]
@@ -25,7 +33,7 @@ impl Capture {
         let file = scope.directory().join(format!("{netns}-{link}.pcap"));
         let mut tcpdump = netns
             .line(&format!(
-                "tcpdump -i {link} -n -U -s 0 --immediate-mode -Z root -w"
+                "tcpdump -i {link} -n -U -s {SNAP} -B {BUFFER_KIB} --immediate-mode -Z root -w"
             ))
             .arg(&file)
             .args(filter.split_whitespace())
@@ -34,8 +42,16 @@ impl Capture {
         Ok(Self { tcpdump, file })
     }
 
-    /// Ends the capture.
+    /// Ends the capture once tcpdump has written what has arrived: a signal makes it forget the
+    /// rest.
     pub fn finish(mut self) -> Result<Pcap> {
+        let mut size = None;
+        eventually(START, || {
+            std::thread::sleep(QUIET);
+            let before = size.replace(std::fs::metadata(&self.file)?.len());
+            ensure!(before == size, "the capture still grows");
+            Ok(())
+        })?;
         self.tcpdump.stop(Signal::SIGINT)?;
         Ok(Pcap { file: self.file })
     }

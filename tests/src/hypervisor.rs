@@ -57,6 +57,11 @@ impl Hypervisor {
             .with_context(|| format!("{name} does not run vxnet"))
     }
 
+    /// Returns the MAC of `link`.
+    pub fn mac(&self, link: &str) -> Result<[u8; 6]> {
+        link_mac(&self.netns, link)
+    }
+
     /// Makes bridge and VXLAN device of `network`, flooding to all of `peers`.
     pub fn make_kernel_network(&self, network: &Network, peers: &[IpAddr], mtu: u32) -> Result<()> {
         let Network {
@@ -93,4 +98,19 @@ impl Hypervisor {
             .run()?;
         Ok(())
     }
+}
+
+/// Returns the MAC of `link` in `netns`.
+pub fn link_mac(netns: &Netns, link: &str) -> Result<[u8; 6]> {
+    let links = netns.line(&format!("ip -j link show dev {link}")).json()?;
+    let text = links[0]["address"]
+        .as_str()
+        .context("the link has no address")?;
+    let bytes: Vec<u8> = text
+        .split(':')
+        .map(|byte| u8::from_str_radix(byte, 16))
+        .collect::<Result<_, _>>()?;
+    bytes
+        .try_into()
+        .map_err(|_| anyhow::anyhow!("{text} is no MAC"))
 }

@@ -48,6 +48,18 @@ impl Network {
         self
     }
 
+    /// Restricts the network to these hypervisors.
+    #[must_use]
+    pub fn hosts(mut self, hypervisors: &[usize]) -> Self {
+        self.hosts = hypervisors.to_vec();
+        self
+    }
+
+    /// Tells whether hypervisor `number` takes part.
+    pub fn is_on(&self, number: usize) -> bool {
+        self.hosts.is_empty() || self.hosts.contains(&number)
+    }
+
     /// Adds lines to the network's section of the configuration file.
     #[must_use]
     pub fn extra(mut self, lines: &str) -> Self {
@@ -67,6 +79,14 @@ impl Network {
             "[network.{}]\nbridge = \"{}\"\nvni = {}\nageing = \"{}s\"\n",
             self.name, self.bridge, self.vni, self.ageing_s
         );
+        if !self.hosts.is_empty() {
+            let names: Vec<_> = self
+                .hosts
+                .iter()
+                .map(|number| format!("\"hv{number}\""))
+                .collect();
+            writeln!(text, "hosts = [{}]", names.join(", ")).expect("a String grows");
+        }
         if !self.gateways.is_empty() {
             let entries: Vec<_> = self
                 .gateways

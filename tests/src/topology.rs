@@ -32,6 +32,7 @@ pub struct LabBuilder {
     kinds: Vec<Kind>,
     networks: Vec<Network>,
     guests: Vec<(String, usize, Port)>,
+    extra: String,
 }
 
 impl LabBuilder {
@@ -46,6 +47,7 @@ impl LabBuilder {
             kinds: Vec::new(),
             networks: Vec::new(),
             guests: Vec::new(),
+            extra: String::new(),
         }
     }
 
@@ -78,6 +80,13 @@ impl LabBuilder {
     #[must_use]
     pub fn network(mut self, network: Network) -> Self {
         self.networks.push(network);
+        self
+    }
+
+    /// Adds lines to the configuration file, for instance a host that does not exist.
+    #[must_use]
+    pub fn config(mut self, lines: &str) -> Self {
+        self.extra.push_str(lines);
         self
     }
 
@@ -129,6 +138,7 @@ impl LabBuilder {
             wire: self.wire,
             guest_mtu: self.mtu - overhead,
             planned: self.guests,
+            extra: self.extra,
             scope,
         };
         let config = lab.config();
@@ -161,6 +171,7 @@ pub struct Lab {
     pub wire: Wire,
     pub guest_mtu: u32,
     planned: Vec<(String, usize, Port)>,
+    extra: String,
     // The last field: cables and daemons are to be gone before the namespaces are swept.
     pub scope: Scope,
 }
@@ -175,6 +186,7 @@ impl Lab {
         for network in &self.networks {
             text.push_str(&network.toml());
         }
+        text.push_str(&self.extra);
         text
     }
 
@@ -193,7 +205,7 @@ impl Lab {
             }
             let others = vteps.iter().filter(|(other, _)| *other != number);
             let peers: Vec<IpAddr> = others.map(|(_, vtep)| *vtep).collect();
-            for network in &self.networks {
+            for network in self.networks.iter().filter(|network| network.is_on(number)) {
                 hypervisor.make_kernel_network(network, &peers, self.guest_mtu)?;
             }
         }

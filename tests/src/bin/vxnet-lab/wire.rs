@@ -26,6 +26,8 @@ const FIELDS: [&str; 10] = [
 pub(crate) fn run(lab: &Lab, kind: Kind, report: &mut Report) -> Result<()> {
     report.section("On the wire");
     let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
+    // What has aged meanwhile would be flooded.
+    Ping::new(to.v4).count(1).run(&from.netns)?;
     // hv1's link of the router: what left hv1, complete.
     let capture = Capture::start(&lab.scope, &lab.router, "hv1", "udp port 4789")?;
     Ping::new(to.v4).count(2).run(&from.netns)?;

@@ -1,0 +1,111 @@
+//! VXLAN packets that must not be believed.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use anyhow::{Result, ensure};
+use vxnet_tests::frame::{BROADCAST, Endpoint, Outer, udp};
+use vxnet_tests::guest::Port;
+use vxnet_tests::hypervisor::Kind;
+use vxnet_tests::network::{Network, mac_text};
+use vxnet_tests::topology::{Lab, LabBuilder, UPLINK};
+use vxnet_tests::underlay::Family;
+
+use crate::burst::{Station, count, test_frame};
+use crate::inject::Injector;
+use crate::switch;
+
+const SPOOFED: [u8; 6] = [0x02, 0xba, 0xdb, 0xad, 0xba, 0xd0];
+
+/// hv1 and hv2 share blue; hv1 and hv3 share red.
+fn lab(label: &str) -> Result<Lab> {
+    let lab = LabBuilder::new(label)
+        .hypervisors(&[switch(), Kind::Kernel, Kind::Kernel])
+        .network(Network::new("blue", 10).hosts(&[1, 2]))
+        .network(Network::new("red", 20).hosts(&[1, 3]))
+        .guest("blue", 1, Port::Tap)
+        .guest("red", 1, Port::Veth)
+        .guest("blue", 2, Port::Veth)
+        .guest("red", 3, Port::Veth)
+        .build()?;
+    let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
+    lab.wait_for_ping(from, to, Family::V4)?;
+    Ok(lab)
+}
+
+/// Sends broadcast and unicast, IP and not, under `outer`: all of it is to be counted under
+/// `reason`, none of it delivered or learned.
+fn expect_refused(lab: &mut Lab, outer: &Outer, reason: &str) -> Result<()> {
+    let stations = Station::all(lab)?;
+    let wire = Injector::new(lab, 1)?;
+    let target = Endpoint::new(stations[0].mac, lab.guest("blue", 1, 1)?.v4);
+    let liar = Endpoint::new(SPOOFED, Ipv4Addr::new(192, 168, 50, 99));
+    let frames = [
+        test_frame(SPOOFED, BROADCAST),
+        test_frame(SPOOFED, target.mac),
+        udp(liar, target, (4000, 4000), b"bad"),
+    ];
+    let before = lab.vxnet(1)?.drops(reason)?;
+    for frame in &frames {
+        wire.send(outer, frame)?;
+        let seen = count(frame, &stations)?;
+        ensure!(seen == [0, 0, 0, 0], "{reason}: delivered {seen:?}");
+    }
+    let counted = lab.vxnet(1)?.drops(reason)? - before;
+    ensure!(
+        counted == frames.len() as u64,
+        "{reason}: {counted} of {} counted",
+        frames.len()
+    );
+    let rows = lab.vxnet(1)?.fdb("blue", &mac_text(SPOOFED))?;
+    ensure!(rows.is_empty(), "learned: {rows:?}");
+    Ok(())
+}
+
+#[test]
+fn attack1_vxlan_from_an_unknown_vtep() -> Result<()> {
+    let mut lab = lab("stranger")?;
+    let unknown: IpAddr = [10, 77, 9, 9].into();
+    let outer = Injector::new(&lab, 1)?.outer(unknown, 10);
+    expect_refused(&mut lab, &outer, "unknown_vtep")
+}
+
+#[test]
+fn attack2_a_vni_that_the_peer_does_not_share() -> Result<()> {
+    let mut lab = lab("share")?;
+    let peer = lab.hypervisor(3)?.vtep;
+    let outer = Injector::new(&lab, 1)?.outer(peer, 10);
+    expect_refused(&mut lab, &outer, "vni_not_shared")
+}
+
+#[test]
+fn attack3_another_local_address_than_the_vtep() -> Result<()> {
+    let mut lab = lab("local")?;
+    let other: IpAddr = [10, 77, 1, 200].into();
+    lab.hypervisor(1)?
+        .netns
+        .ip(&format!("address add {other}/32 dev {UPLINK}"))?;
+    let mut outer = Injector::new(&lab, 1)?.outer(lab.hypervisor(2)?.vtep, 10);
+    outer.to.ip = other;
+    expect_refused(&mut lab, &outer, "not_ours")
+}
+
+#[test]
+fn attack4_a_local_guests_mac_from_outside_is_not_believed() -> Result<()> {
+    let mut lab = lab("spoof")?;
+    let stations = Station::all(&lab)?;
+    let victim = stations[0].mac;
+    // The guest has just pinged: its MAC is known on its own port.
+    let wire = Injector::new(&lab, 1)?;
+    let outer = wire.outer(lab.hypervisor(2)?.vtep, 10);
+    let frame = test_frame(victim, BROADCAST);
+    wire.send(&outer, &frame)?;
+    let seen = count(&frame, &stations)?;
+    ensure!(seen == [0, 0, 0, 0], "delivered {seen:?}");
+    let rows = lab.vxnet(1)?.fdb("blue", &mac_text(victim))?;
+    ensure!(
+        rows.len() == 1 && rows[0]["where"] == "local",
+        "the victim moved: {rows:?}"
+    );
+    ensure!(lab.vxnet(1)?.drops("local_mac")? >= 1, "not counted");
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Traffic with a kernel peer, over an IPv4 and an IPv6 underlay.
+
+use anyhow::{Result, ensure};
+use vxnet_tests::guest::Port;
+use vxnet_tests::hypervisor::Kind;
+use vxnet_tests::network::Network;
+use vxnet_tests::ping::Ping;
+use vxnet_tests::topology::{Lab, LabBuilder};
+use vxnet_tests::transfer;
+use vxnet_tests::underlay::{Family, Wire};
+
+use crate::switch;
+
+const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
+
+fn lab(label: &str, underlay: Family, wire: Wire) -> Result<Lab> {
+    let lab = LabBuilder::new(label)
+        .underlay(underlay)
+        .wire(wire)
+        .hypervisors(&[switch(), Kind::Kernel])
+        .network(Network::new("blue", 10))
+        .guest("blue", 1, Port::Tap)
+        .guest("blue", 1, Port::Veth)
+        .guest("blue", 2, Port::Tap)
+        .guest("blue", 2, Port::Veth)
+        .build()?;
+    let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
+    lab.wait_for_ping(from, to, Family::V4)?;
+    Ok(lab)
+}
+
+#[test]
+fn p17_kernel_peer_over_ipv4() -> Result<()> {
+    everything(&lab("peerfour", Family::V4, Wire::Mtu)?)
+}
+
+#[test]
+fn p17_kernel_peer_over_ipv6() -> Result<()> {
+    everything(&lab("peersix", Family::V6, Wire::Mtu)?)
+}
+
+#[test]
+fn p17_kernel_peer_over_a_wire_of_super_packets() -> Result<()> {
+    everything(&lab("peergso", Family::V4, Wire::Gso)?)
+}
+
+fn everything(lab: &Lab) -> Result<()> {
+    for index in [1, 2] {
+        let (ours, theirs) = (lab.guest("blue", 1, index)?, lab.guest("blue", 2, index)?);
+        for (client, server) in [(ours, theirs), (theirs, ours)] {
+            let names = format!("{} > {}", client.name, server.name);
+            for family in FAMILIES {
+                let address = server.address(family);
+                for size in [64, 1600, 3200] {
+                    let reply = Ping::new(address).size(size).run(&client.netns)?;
+                    ensure!(reply.all(), "{names} {size} bytes: {}", reply.text);
+                }
+                transfer::tcp_both_ways(&client.netns, &server.netns, address, 60_000)?;
+                transfer::tcp_both_ways(&client.netns, &server.netns, address, 2_000_000)?;
+            }
+            // Up to the largest datagram of an ordinary network: the last ones are fragmented.
+            transfer::udp_echo(&client.netns, &server.netns, server.v4, 1..=1472)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! Starting, ending and removing vxnet while guests talk.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use vxnet_tests::guest::Port;
+use vxnet_tests::hypervisor::Kind;
+use vxnet_tests::network::Network;
+use vxnet_tests::probe::Probe;
+use vxnet_tests::snapshot::{BpfObjects, Snapshot};
+use vxnet_tests::topology::{Lab, LabBuilder};
+use vxnet_tests::underlay::Family;
+use vxnet_tests::wait::eventually;
+
+const RATE: u32 = 1000;
+
+fn lab(label: &str) -> LabBuilder {
+    LabBuilder::new(label)
+        .hypervisors(&[Kind::Vxnet, Kind::Kernel])
+        .network(Network::new("blue", 10).ageing(10).gateways(&[1]))
+        .guest("blue", 1, Port::Tap)
+        .guest("blue", 1, Port::Veth)
+        .guest("blue", 2, Port::Veth)
+}
+
+/// Numbered packets in both directions and between local ports while `work` runs: none is lost.
+fn unharmed(lab: &mut Lab, work: impl FnOnce(&mut Lab) -> Result<()>) -> Result<()> {
+    let pairs = [((1, 1), (2, 1)), ((2, 1), (1, 1)), ((1, 1), (1, 2))];
+    let mut probes = Vec::new();
+    for (from, to) in pairs {
+        let (from, to) = (
+            lab.guest("blue", from.0, from.1)?,
+            lab.guest("blue", to.0, to.1)?,
+        );
+        lab.wait_for_ping(from, to, Family::V4)?;
+        let names = format!("{} > {}", from.name, to.name);
+        probes.push((names, Probe::start(&from.netns, &to.netns, to.v4, RATE)?));
+    }
+    work(lab)?;
+    for (names, probe) in probes {
+        let result = probe.finish()?;
+        ensure!(
+            result.lost == 0 && result.duplicated == 0,
+            "{names}: {result}"
+        );
+        ensure!(result.sent > u64::from(RATE), "{names}: {result}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a1_kill_9_and_restart_lose_nothing() -> Result<()> {
+    let mut lab = lab("kill").build()?;
+    unharmed(&mut lab, |lab| {
+        for _ in 0..3 {
+            std::thread::sleep(Duration::from_millis(500));
+            lab.vxnet(1)?.kill()?;
+            std::thread::sleep(Duration::from_millis(500));
+            lab.vxnet(1)?.start()?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a4_without_a_daemon_across_ageing_nothing_is_lost() -> Result<()> {
+    let mut lab = lab("dead").build()?;
+    unharmed(&mut lab, |lab| {
+        lab.vxnet(1)?.kill()?;
+        std::thread::sleep(Duration::from_secs(22));
+        Ok(())
+    })
+}
+
+#[test]
+fn f19_sigterm_and_apply_lose_nothing() -> Result<()> {
+    let mut lab = lab("term").build()?;
+    unharmed(&mut lab, |lab| {
+        std::thread::sleep(Duration::from_millis(500));
+        lab.vxnet(1)?.stop()?;
+        std::thread::sleep(Duration::from_millis(500));
+        lab.vxnet(1)?.apply()?;
+        lab.vxnet(1)?.start()
+    })
+}
+
+#[test]
+fn f22_a_second_daemon_is_refused() -> Result<()> {
+    let mut lab = lab("twice").build()?;
+    unharmed(&mut lab, |lab| {
+        let vxnet = lab.vxnet(1)?;
+        let config = vxnet.config_path();
+        let second = vxnet
+            .command(["daemon", "--host", "hv1", "--config"])
+            .arg(config)
+            .timeout(Duration::from_secs(5))
+            .output()?;
+        ensure!(!second.status.success(), "it started: {}", second.stderr);
+        ensure!(vxnet.is_running(), "the first one ended");
+        std::thread::sleep(Duration::from_secs(1));
+        Ok(())
+    })
+}
+
+#[test]
+fn p36_teardown_leaves_nothing() -> Result<()> {
+    let mut lab = lab("nothing").prepare()?;
+    let netns = lab.hypervisor(1)?.netns.clone();
+    let before = Snapshot::take(&netns)?;
+    lab.start()?;
+    lab.plug_all()?;
+    let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
+    lab.wait_for_ping(from, to, Family::V4)?;
+    let objects = BpfObjects::pinned_below(lab.vxnet(1)?.pin_directory())?;
+    ensure!(!objects.is_empty(), "vxnet has no BPF objects");
+    ensure!(
+        !before.diff(&Snapshot::take(&netns)?).is_empty(),
+        "the snapshot is blind"
+    );
+
+    let refused = lab.vxnet(1)?.command(["teardown"]).output()?;
+    ensure!(
+        !refused.status.success(),
+        "teardown took the guests' network away without --force"
+    );
+    lab.vxnet(1)?.stop()?;
+    let port = lab.guest("blue", 1, 2)?.port.clone();
+    lab.guests.clear();
+    netns.ip(&format!("link del {port}"))?;
+    lab.vxnet(1)?.teardown()?;
+    eventually(Duration::from_secs(5), || {
+        let difference = before.diff(&Snapshot::take(&netns)?);
+        ensure!(difference.is_empty(), "left behind or lost:\n{difference}");
+        let left = objects.still_in(&BpfObjects::all()?);
+        ensure!(left.is_empty(), "still in the kernel: {left:?}");
+        let pins = lab.bpffs.pins("hv1");
+        ensure!(pins.is_empty(), "pins: {pins:?}");
+        Ok(())
+    })
+}
