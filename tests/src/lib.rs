@@ -1,7 +1,7 @@
 //! The harness of vxnet's privileged tests: labs of network namespaces, hypervisors of both kinds,
 //! guests behind veths and taps, traffic, captures and frames.
 //!
-//! A [`topology::LabBuilder`] makes a [`topology::Lab`]; everything a lab makes carries the lab's
+//! A [`topology::LabBuilder`] makes a [`lab::Lab`]; everything a lab makes carries the lab's
 //! name and is swept by that name ([`scope`]), so that a panic, Ctrl-C or even the `kill -9` of an
 //! earlier run leaves nothing for long. Verdicts come from independent readers (ping, tcpdump,
 //! `ip -j`, bpftool), never from vxnet's own code: this crate must not know how vxnet works, only
@@ -15,6 +15,7 @@ pub mod frame;
 pub mod guest;
 pub mod hypervisor;
 pub mod iperf;
+pub mod lab;
 pub mod netns;
 pub mod network;
 pub mod packet_socket;

@@ -126,7 +126,9 @@ fn sweep_dead() {
         let Some(pid) = digits.and_then(|digits| digits.parse::<u32>().ok()) else {
             continue;
         };
-        if !Path::new("/proc").join(pid.to_string()).exists() {
+        // A zombie still has a directory, but no program.
+        let program = Path::new("/proc").join(pid.to_string()).join("exe");
+        if fs::read_link(program).is_err() {
             sweep(&name);
         }
     }

@@ -6,8 +6,9 @@ use anyhow::{Result, ensure};
 use vxnet_tests::frame::{BROADCAST, Endpoint, Outer, udp};
 use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
+use vxnet_tests::lab::Lab;
 use vxnet_tests::network::{Network, mac_text};
-use vxnet_tests::topology::{Lab, LabBuilder, UPLINK};
+use vxnet_tests::topology::{LabBuilder, UPLINK};
 use vxnet_tests::underlay::Family;
 
 use crate::burst::{Station, count, test_frame};

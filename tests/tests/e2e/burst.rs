@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use vxnet_tests::frame::{ETHERTYPE_TEST, ethernet};
 use vxnet_tests::guest::Guest;
+use vxnet_tests::lab::Lab;
 use vxnet_tests::packet_socket::PacketSocket;
-use vxnet_tests::topology::Lab;
 
 /// How long a frame that was not delivered is waited for.
 const QUIET: Duration = Duration::from_millis(300);

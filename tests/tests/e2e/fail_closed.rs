@@ -9,11 +9,12 @@ use anyhow::{Result, ensure};
 use vxnet_tests::frame::BROADCAST;
 use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
+use vxnet_tests::lab::Lab;
 use vxnet_tests::network::{Network, gateway_v4};
 use vxnet_tests::packet_socket::PacketSocket;
 use vxnet_tests::ping::Ping;
 use vxnet_tests::probe::Probe;
-use vxnet_tests::topology::{Lab, LabBuilder, UPLINK};
+use vxnet_tests::topology::{LabBuilder, UPLINK};
 use vxnet_tests::underlay::Family;
 
 use crate::burst::{Station, burst, test_frame};

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use anyhow::Result;
 use vxnet_tests::frame::{Endpoint, Outer};
 use vxnet_tests::hypervisor::link_mac;
+use vxnet_tests::lab::Lab;
 use vxnet_tests::packet_socket::PacketSocket;
-use vxnet_tests::topology::{Lab, UPLINK};
+use vxnet_tests::topology::UPLINK;
 
 /// The router's end of a hypervisor's uplink.
 pub(crate) struct Injector {

@@ -8,13 +8,14 @@ use vxnet_tests::capture::Capture;
 use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
 use vxnet_tests::iperf::{self, Load};
+use vxnet_tests::lab::Lab;
 use vxnet_tests::netns::Netns;
 use vxnet_tests::network::Network;
 use vxnet_tests::ping::Ping;
 use vxnet_tests::probe::Probe;
 use vxnet_tests::scope::Scope;
 use vxnet_tests::snapshot::Snapshot;
-use vxnet_tests::topology::{Lab, LabBuilder};
+use vxnet_tests::topology::LabBuilder;
 use vxnet_tests::underlay::Family;
 
 fn lab(label: &str) -> Result<Lab> {

@@ -6,8 +6,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use vxnet_tests::frame::BROADCAST;
 use vxnet_tests::guest::Port;
+use vxnet_tests::lab::Lab;
 use vxnet_tests::network::{Network, mac_text};
-use vxnet_tests::topology::{Lab, LabBuilder};
+use vxnet_tests::topology::LabBuilder;
 use vxnet_tests::wait::eventually;
 
 use crate::burst::{Station, burst, expect_burst, test_frame};

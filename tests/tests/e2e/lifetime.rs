@@ -5,10 +5,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
+use vxnet_tests::lab::Lab;
 use vxnet_tests::network::Network;
 use vxnet_tests::probe::Probe;
 use vxnet_tests::snapshot::{BpfObjects, Snapshot};
-use vxnet_tests::topology::{Lab, LabBuilder};
+use vxnet_tests::topology::LabBuilder;
 use vxnet_tests::underlay::Family;
 use vxnet_tests::wait::eventually;
 

@@ -6,9 +6,10 @@ use anyhow::{Context as _, Result, ensure};
 use vxnet_tests::counters::link_counter;
 use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
+use vxnet_tests::lab::Lab;
 use vxnet_tests::network::Network;
 use vxnet_tests::probe::{Probe, ProbeResult};
-use vxnet_tests::topology::{Lab, LabBuilder, UPLINK};
+use vxnet_tests::topology::{LabBuilder, UPLINK};
 use vxnet_tests::underlay::{self, Family, Subnet, Wire};
 
 use crate::switch;

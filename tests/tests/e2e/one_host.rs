@@ -2,9 +2,10 @@
 
 use anyhow::{Result, ensure};
 use vxnet_tests::guest::Port;
+use vxnet_tests::lab::Lab;
 use vxnet_tests::network::Network;
 use vxnet_tests::ping::Ping;
-use vxnet_tests::topology::{Lab, LabBuilder};
+use vxnet_tests::topology::LabBuilder;
 use vxnet_tests::transfer;
 use vxnet_tests::underlay::Family;
 

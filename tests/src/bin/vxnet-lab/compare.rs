@@ -5,8 +5,9 @@ use anyhow::{Result, bail};
 use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
 use vxnet_tests::iperf::median;
+use vxnet_tests::lab::Lab;
 use vxnet_tests::network::Network;
-use vxnet_tests::topology::{Lab, LabBuilder};
+use vxnet_tests::topology::LabBuilder;
 use vxnet_tests::underlay::Family;
 
 use crate::report::Report;

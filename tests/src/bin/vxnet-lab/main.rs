@@ -16,8 +16,9 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
+use vxnet_tests::lab::Lab;
 use vxnet_tests::network::Network;
-use vxnet_tests::topology::{Lab, LabBuilder};
+use vxnet_tests::topology::LabBuilder;
 use vxnet_tests::vxnet::find_binary;
 
 use crate::report::Report;

@@ -3,10 +3,10 @@
 use anyhow::{Result, bail};
 use vxnet_tests::guest::Guest;
 use vxnet_tests::hypervisor::Kind;
+use vxnet_tests::lab::Lab;
 use vxnet_tests::network::{gateway_v4, mac_text};
 use vxnet_tests::packet_socket::PacketSocket;
 use vxnet_tests::ping::Ping;
-use vxnet_tests::topology::Lab;
 use vxnet_tests::underlay::Family;
 
 use crate::report::Report;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use vxnet_tests::hypervisor::Kind;
+use vxnet_tests::lab::Lab;
 use vxnet_tests::probe::Probe;
-use vxnet_tests::topology::Lab;
 
 use crate::AGEING_S;
 use crate::report::Report;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use vxnet_tests::iperf::{self, IperfResult, Load};
-use vxnet_tests::topology::Lab;
+use vxnet_tests::lab::Lab;
 
 use crate::report::Report;
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use vxnet_tests::hypervisor::Kind;
+use vxnet_tests::lab::Lab;
 use vxnet_tests::netns::Netns;
 use vxnet_tests::snapshot::{BpfObjects, Snapshot};
-use vxnet_tests::topology::Lab;
 use vxnet_tests::wait::eventually;
 
 use crate::report::Report;

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use anyhow::{Context as _, Result};
 use vxnet_tests::capture::Capture;
 use vxnet_tests::hypervisor::Kind;
+use vxnet_tests::lab::Lab;
 use vxnet_tests::ping::Ping;
-use vxnet_tests::topology::Lab;
 
 use crate::report::Report;
 
