@@ -1,6 +1,10 @@
 //! `cargo xtask toolchain`: what builds the BPF object, and how to get it.
 
-use std::process::Command;
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::Command,
+};
 
 use anyhow::Result;
 use clap::Args;
@@ -22,7 +26,7 @@ pub(crate) struct Options {
 /// What builds the BPF object.
 pub(crate) struct Bpf {
     pub(crate) toolchain: Toolchain,
-    pub(crate) linker: std::path::PathBuf,
+    pub(crate) linker: PathBuf,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -96,5 +100,6 @@ fn show() -> bool {
 }
 
 fn row(name: &str, value: &str) {
-    println!("{name:<18} {}", value.trim());
+    // A reader such as `head` may have seen enough.
+    let _ = writeln!(io::stdout(), "{name:<18} {}", value.trim());
 }
