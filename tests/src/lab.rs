@@ -30,6 +30,7 @@ pub struct Lab {
     pub guest_mtu: u32,
     pub(crate) planned: Vec<(String, usize, Port)>,
     pub(crate) extra: String,
+    pub(crate) host_lines: String,
     // The last field: cables and daemons are to be gone before the namespaces are swept.
     pub scope: Scope,
 }
@@ -40,6 +41,7 @@ impl Lab {
         let mut text = String::new();
         for Hypervisor { name, vtep, .. } in &self.hypervisors {
             writeln!(text, "[host.{name}]\nunderlay = \"{vtep}\"").expect("a String grows");
+            text.push_str(&self.host_lines);
         }
         for network in &self.networks {
             text.push_str(&network.toml());

@@ -30,6 +30,7 @@ pub struct LabBuilder {
     networks: Vec<Network>,
     guests: Vec<(String, usize, Port)>,
     extra: String,
+    host_lines: String,
 }
 
 impl LabBuilder {
@@ -45,6 +46,7 @@ impl LabBuilder {
             networks: Vec::new(),
             guests: Vec::new(),
             extra: String::new(),
+            host_lines: String::new(),
         }
     }
 
@@ -77,6 +79,14 @@ impl LabBuilder {
     #[must_use]
     pub fn network(mut self, network: Network) -> Self {
         self.networks.push(network);
+        self
+    }
+
+    /// Adds lines to the section of every host.
+    #[must_use]
+    pub fn every_host(mut self, lines: &str) -> Self {
+        self.host_lines.push_str(lines);
+        self.host_lines.push('\n');
         self
     }
 
@@ -136,6 +146,7 @@ impl LabBuilder {
             guest_mtu: self.mtu - overhead,
             planned: self.guests,
             extra: self.extra,
+            host_lines: self.host_lines,
             scope,
         };
         let config = lab.config();

@@ -18,8 +18,9 @@ use crate::switch;
 const SPOOFED: [u8; 6] = [0x02, 0xba, 0xdb, 0xad, 0xba, 0xd0];
 
 /// hv1 and hv2 share blue; hv1 and hv3 share red.
-fn lab(label: &str) -> Result<Lab> {
+fn lab(label: &str, receive: &str) -> Result<Lab> {
     let lab = LabBuilder::new(label)
+        .every_host(&format!("receive = \"{receive}\""))
         .hypervisors(&[switch(), Kind::Kernel, Kind::Kernel])
         .network(Network::new("blue", 10).hosts(&[1, 2]))
         .network(Network::new("red", 20).hosts(&[1, 3]))
@@ -64,39 +65,71 @@ fn expect_refused(lab: &mut Lab, outer: &Outer, reason: &str) -> Result<()> {
 
 #[test]
 fn attack1_vxlan_from_an_unknown_vtep() -> Result<()> {
-    let mut lab = lab("stranger")?;
+    unknown_vtep(&mut lab("strangerxdp", "auto")?)
+}
+
+#[test]
+fn attack1_vxlan_from_an_unknown_vtep_at_tc() -> Result<()> {
+    unknown_vtep(&mut lab("strangertc", "tc")?)
+}
+
+fn unknown_vtep(lab: &mut Lab) -> Result<()> {
     let unknown: IpAddr = [10, 77, 9, 9].into();
-    let outer = Injector::new(&lab, 1)?.outer(unknown, 10);
-    expect_refused(&mut lab, &outer, "unknown_vtep")
+    let outer = Injector::new(lab, 1)?.outer(unknown, 10);
+    expect_refused(lab, &outer, "unknown_vtep")
 }
 
 #[test]
 fn attack2_a_vni_that_the_peer_does_not_share() -> Result<()> {
-    let mut lab = lab("share")?;
+    vni_not_shared(&mut lab("sharexdp", "auto")?)
+}
+
+#[test]
+fn attack2_a_vni_that_the_peer_does_not_share_at_tc() -> Result<()> {
+    vni_not_shared(&mut lab("sharetc", "tc")?)
+}
+
+fn vni_not_shared(lab: &mut Lab) -> Result<()> {
     let peer = lab.hypervisor(3)?.vtep;
-    let outer = Injector::new(&lab, 1)?.outer(peer, 10);
-    expect_refused(&mut lab, &outer, "vni_not_shared")
+    let outer = Injector::new(lab, 1)?.outer(peer, 10);
+    expect_refused(lab, &outer, "vni_not_shared")
 }
 
 #[test]
 fn attack3_another_local_address_than_the_vtep() -> Result<()> {
-    let mut lab = lab("local")?;
+    other_address(&mut lab("localxdp", "auto")?)
+}
+
+#[test]
+fn attack3_another_local_address_than_the_vtep_at_tc() -> Result<()> {
+    other_address(&mut lab("localtc", "tc")?)
+}
+
+fn other_address(lab: &mut Lab) -> Result<()> {
     let other: IpAddr = [10, 77, 1, 200].into();
     lab.hypervisor(1)?
         .netns
         .ip(&format!("address add {other}/32 dev {UPLINK}"))?;
-    let mut outer = Injector::new(&lab, 1)?.outer(lab.hypervisor(2)?.vtep, 10);
+    let mut outer = Injector::new(lab, 1)?.outer(lab.hypervisor(2)?.vtep, 10);
     outer.to.ip = other;
-    expect_refused(&mut lab, &outer, "not_ours")
+    expect_refused(lab, &outer, "not_ours")
 }
 
 #[test]
 fn attack4_a_local_guests_mac_from_outside_is_not_believed() -> Result<()> {
-    let mut lab = lab("spoof")?;
-    let stations = Station::all(&lab)?;
+    local_mac(&mut lab("spoofxdp", "auto")?)
+}
+
+#[test]
+fn attack4_a_local_guests_mac_from_outside_is_not_believed_at_tc() -> Result<()> {
+    local_mac(&mut lab("spooftc", "tc")?)
+}
+
+fn local_mac(lab: &mut Lab) -> Result<()> {
+    let stations = Station::all(lab)?;
     let victim = stations[0].mac;
     // The guest has just pinged: its MAC is known on its own port.
-    let wire = Injector::new(&lab, 1)?;
+    let wire = Injector::new(lab, 1)?;
     let outer = wire.outer(lab.hypervisor(2)?.vtep, 10);
     let frame = test_frame(victim, BROADCAST);
     wire.send(&outer, &frame)?;

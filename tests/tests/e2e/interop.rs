@@ -14,35 +14,112 @@ use crate::switch;
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
-fn lab(label: &str, underlay: Family, wire: Wire) -> Result<Lab> {
-    let lab = LabBuilder::new(label)
-        .underlay(underlay)
-        .wire(wire)
-        .hypervisors(&[switch(), Kind::Kernel])
-        .network(Network::new("blue", 10))
-        .guest("blue", 1, Port::Tap)
-        .guest("blue", 1, Port::Veth)
-        .guest("blue", 2, Port::Tap)
-        .guest("blue", 2, Port::Veth)
-        .build()?;
-    let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
-    lab.wait_for_ping(from, to, Family::V4)?;
-    Ok(lab)
+struct Variant {
+    underlay: Family,
+    wire: Wire,
+    peer: Kind,
+    /// Where vxnet takes packets off the wire; `auto` is XDP here.
+    receive: &'static str,
+}
+
+const PLAIN: Variant = Variant {
+    underlay: Family::V4,
+    wire: Wire::Mtu,
+    peer: Kind::Kernel,
+    receive: "auto",
+};
+
+impl Variant {
+    fn lab(&self, label: &str) -> Result<Lab> {
+        let lab = LabBuilder::new(label)
+            .underlay(self.underlay)
+            .wire(self.wire)
+            .every_host(&format!("receive = \"{}\"", self.receive))
+            .hypervisors(&[switch(), self.peer])
+            .network(Network::new("blue", 10))
+            .guest("blue", 1, Port::Tap)
+            .guest("blue", 1, Port::Veth)
+            .guest("blue", 2, Port::Tap)
+            .guest("blue", 2, Port::Veth)
+            .build()?;
+        let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
+        lab.wait_for_ping(from, to, Family::V4)?;
+        Ok(lab)
+    }
 }
 
 #[test]
 fn p17_kernel_peer_over_ipv4() -> Result<()> {
-    everything(&lab("peerfour", Family::V4, Wire::Mtu)?)
+    everything(&PLAIN.lab("peerfour")?)
 }
 
 #[test]
 fn p17_kernel_peer_over_ipv6() -> Result<()> {
-    everything(&lab("peersix", Family::V6, Wire::Mtu)?)
+    everything(
+        &Variant {
+            underlay: Family::V6,
+            ..PLAIN
+        }
+        .lab("peersix")?,
+    )
+}
+
+#[test]
+fn p17_kernel_peer_received_at_tc() -> Result<()> {
+    everything(
+        &Variant {
+            receive: "tc",
+            ..PLAIN
+        }
+        .lab("peertc")?,
+    )
+}
+
+#[test]
+fn p17_kernel_peer_over_ipv6_received_at_tc() -> Result<()> {
+    everything(
+        &Variant {
+            receive: "tc",
+            underlay: Family::V6,
+            ..PLAIN
+        }
+        .lab("peertcsix")?,
+    )
 }
 
 #[test]
 fn p17_kernel_peer_over_a_wire_of_super_packets() -> Result<()> {
-    everything(&lab("peergso", Family::V4, Wire::Gso)?)
+    everything(
+        &Variant {
+            receive: "tc",
+            wire: Wire::Gso,
+            ..PLAIN
+        }
+        .lab("peergso")?,
+    )
+}
+
+#[test]
+fn p17_two_of_a_kind_over_ipv4() -> Result<()> {
+    everything(
+        &Variant {
+            peer: switch(),
+            ..PLAIN
+        }
+        .lab("samefour")?,
+    )
+}
+
+#[test]
+fn p17_two_of_a_kind_over_ipv6() -> Result<()> {
+    everything(
+        &Variant {
+            peer: switch(),
+            underlay: Family::V6,
+            ..PLAIN
+        }
+        .lab("samesix")?,
+    )
 }
 
 fn everything(lab: &Lab) -> Result<()> {
