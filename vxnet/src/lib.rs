@@ -1,3 +1,4 @@
 //! vxnet: one virtual network across many Linux hypervisors.
 
+pub mod config;
 pub mod model;

@@ -16,7 +16,7 @@ use vxnet_common::addr::Vni;
 pub const VXLAN_PORT: u16 = 4789;
 
 /// How long an FDB entry lives without being seen, as in the Linux bridge.
-pub const AGEING: Duration = Duration::from_secs(300);
+pub const AGEING: Duration = Duration::from_mins(5);
 
 /// All hypervisors and the networks that they share; the same on every host.
 #[derive(Debug, Clone, PartialEq, Eq)]

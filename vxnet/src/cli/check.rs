@@ -1,0 +1,171 @@
+//! `vxnet check`: is this file a fabric?
+
+use std::{
+    io::{self, IsTerminal, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use serde::Serialize;
+
+use crate::{
+    config::{self, Report},
+    model::{Fabric, Network},
+};
+
+/// Check a fabric file, for all of its hosts and on any machine.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The fabric file
+    file: PathBuf,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints what the file says, or all that is wrong with it.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let checked = config::load(&args.file);
+    if args.json {
+        let result = Outcome::new(checked.as_ref().err());
+        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&result)?)?;
+    } else {
+        match &checked {
+            Ok(fabric) => io::stdout().write_all(summary(fabric).as_bytes())?,
+            Err(report) => {
+                let page = report.render(color_on(&io::stderr()));
+                writeln!(io::stderr(), "{page}")?;
+            }
+        }
+    }
+    Ok(if checked.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Returns whether to print colours: only for a person, and not if they said no
+/// (<https://no-color.org>).
+fn color_on(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[derive(Serialize)]
+struct Outcome<'a> {
+    ok: bool,
+    errors: Vec<Fault<'a>>,
+}
+
+#[derive(Serialize)]
+struct Fault<'a> {
+    file: &'a str,
+    line: Option<usize>,
+    column: Option<usize>,
+    key: &'a str,
+    message: &'a str,
+    help: Option<&'a str>,
+}
+
+impl<'a> Outcome<'a> {
+    fn new(report: Option<&'a Report>) -> Self {
+        let faults = report.into_iter().flat_map(|report| {
+            report.diagnostics().iter().map(|diagnostic| {
+                let (line, column) = report.position(diagnostic).unzip();
+                Fault {
+                    file: report.file_name(),
+                    line,
+                    column,
+                    key: &diagnostic.key,
+                    message: &diagnostic.message,
+                    help: diagnostic.help.as_deref(),
+                }
+            })
+        });
+        Self {
+            ok: report.is_none(),
+            errors: faults.collect(),
+        }
+    }
+}
+
+fn summary(fabric: &Fabric) -> String {
+    let mut lines = vec![format!(
+        "ok: {}, {}, VXLAN on UDP port {}",
+        count(fabric.hosts.len(), "host"),
+        count(fabric.networks.len(), "network"),
+        fabric.port,
+    )];
+    for host in fabric.hosts.values() {
+        let networks: Vec<_> = fabric
+            .networks_of(&host.name)
+            .map(|network| network.name.as_str())
+            .collect();
+        let networks = if networks.is_empty() {
+            "no network".to_owned()
+        } else {
+            networks.join(", ")
+        };
+        lines.push(format!(
+            "host {}: underlay {}, {networks}",
+            host.name, host.underlay
+        ));
+    }
+    lines.extend(
+        fabric
+            .networks
+            .values()
+            .map(|network| of_network(fabric, network)),
+    );
+    lines.join("\n") + "\n"
+}
+
+fn of_network(fabric: &Fabric, network: &Network) -> String {
+    let mut facts = vec![
+        format!("VNI {}", network.vni),
+        format!("bridge {}", network.bridge),
+        mtu(fabric, network),
+        format!("ageing {} s", network.ageing.as_secs()),
+    ];
+    facts.extend(
+        network
+            .subnets
+            .iter()
+            .map(|subnet| format!("subnet {subnet}")),
+    );
+    facts.extend(network.gateways.iter().flat_map(|(host, addresses)| {
+        addresses
+            .iter()
+            .map(move |address| format!("gateway {} on {host}", address.addr()))
+    }));
+    if network.hosts.len() < 2 {
+        facts.push("on one host only: nothing goes over the underlay".to_owned());
+    }
+    format!("network {}: {}", network.name, facts.join(", "))
+}
+
+/// Tells the MTU as far as the file decides it: the rest is known on the host alone.
+fn mtu(fabric: &Fabric, network: &Network) -> String {
+    let mut underlays = network
+        .hosts
+        .iter()
+        .filter_map(|name| fabric.hosts.get(name));
+    // Inner Ethernet 14, VXLAN 8, UDP 8 and an IP header of 20 or 40 bytes.
+    let overhead = if underlays.any(|host| host.underlay.is_ipv6()) {
+        70
+    } else {
+        50
+    };
+    match network.mtu {
+        Some(mtu) => format!(
+            "MTU {mtu} (needs {} on the underlay)",
+            u32::from(mtu) + overhead
+        ),
+        None => format!("MTU of the underlay less {overhead}"),
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
