@@ -1,0 +1,233 @@
+//! `vxnet fdb`.
+
+use std::{collections::BTreeMap, net::IpAddr, process::ExitCode};
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+use vxnet_common::{
+    addr::Mac,
+    map::{
+        fdb::{FdbEntry, FdbKey, origin, place},
+        name_str,
+        port::{self, kind},
+        segment::Segment,
+        vtep::Vtep,
+    },
+};
+
+use super::output::{self, Format, Row, or_dash};
+use crate::{
+    host::{
+        Paths,
+        maps::{Maps, clock},
+    },
+    state::canonical,
+};
+
+/// Verbs of `vxnet fdb`.
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Show which address is where
+    Show {
+        #[command(flatten)]
+        filter: Filter,
+        /// Only this address
+        #[arg(long, value_name = "MAC")]
+        mac: Option<String>,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Forget learned addresses
+    Flush {
+        #[command(flatten)]
+        filter: Filter,
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+/// Which rows are meant; without a filter, all.
+#[derive(clap::Args)]
+pub(super) struct Filter {
+    /// Only rows of this network
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
+    /// Only rows behind this local port
+    #[arg(long, value_name = "LINK")]
+    port: Option<String>,
+    /// Only rows at this peer
+    #[arg(long, value_name = "ADDRESS")]
+    vtep: Option<IpAddr>,
+}
+
+/// How many rows a flush removed.
+#[derive(Serialize)]
+struct Flushed {
+    flushed: usize,
+}
+
+pub(super) fn run(command: &Command, paths: &Paths) -> Result<ExitCode> {
+    let mut maps = Maps::open(paths)?;
+    let view = View::read(&maps)?;
+    match command {
+        Command::Show {
+            filter,
+            mac,
+            format,
+        } => {
+            view.check(filter)?;
+            let mut rows = view.rows(&maps)?;
+            rows.retain(|row| {
+                view.matches(filter, row)
+                    && mac
+                        .as_ref()
+                        .is_none_or(|mac| mac.eq_ignore_ascii_case(&row.mac))
+            });
+            output::rows(*format, &rows)
+        }
+        Command::Flush { filter, format } => {
+            view.check(filter)?;
+            let flushed = maps.remove_fdb(|key, entry| {
+                entry.origin == origin::LEARNED
+                    && view
+                        .row(key, entry)
+                        .is_some_and(|row| view.matches(filter, &row))
+            })?;
+            if format.json {
+                return output::json(&Flushed { flushed });
+            }
+            output::text(&format!("{flushed} addresses forgotten\n"))
+        }
+    }
+}
+
+/// A row of the table.
+#[derive(Serialize)]
+struct Entry {
+    network: String,
+    mac: String,
+    /// `local`, `vtep` or `host`.
+    r#where: &'static str,
+    port: Option<String>,
+    vtep: Option<String>,
+    /// Seconds since the address was last a source; none for what does not age.
+    age_s: Option<u64>,
+    origin: &'static str,
+}
+
+impl Row for Entry {
+    const HEADINGS: &'static [&'static str] =
+        &["NETWORK", "MAC", "WHERE", "PORT", "VTEP", "AGE", "ORIGIN"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.network.clone(),
+            self.mac.clone(),
+            self.r#where.into(),
+            or_dash(self.port.as_ref()),
+            or_dash(self.vtep.as_ref()),
+            self.age_s
+                .map_or_else(|| "-".into(), |age| format!("{age}s")),
+            self.origin.into(),
+        ]
+    }
+}
+
+/// What the slots of the table's rows stand for.
+struct View {
+    segments: BTreeMap<u32, Segment>,
+    ports: BTreeMap<u32, port::Port>,
+    vteps: BTreeMap<u32, Vtep>,
+    now: u64,
+}
+
+impl View {
+    fn read(maps: &Maps) -> Result<Self> {
+        Ok(Self {
+            segments: maps.segments()?.into_iter().collect(),
+            ports: maps.ports()?.into_iter().collect(),
+            vteps: maps.vteps()?.into_iter().collect(),
+            now: clock()?,
+        })
+    }
+
+    /// Refuses a filter that names nothing: a typing error must not look like an empty table.
+    fn check(&self, filter: &Filter) -> Result<()> {
+        if let Some(name) = &filter.network
+            && !self
+                .segments
+                .values()
+                .any(|row| name_str(&row.name) == name)
+        {
+            bail!("there is no network \"{name}\"\nhint: `vxnet network show` lists them");
+        }
+        if let Some(name) = &filter.port
+            && !self.ports.values().any(|row| name_str(&row.name) == name)
+        {
+            bail!("there is no port \"{name}\"\nhint: `vxnet port show` lists them");
+        }
+        if let Some(address) = &filter.vtep
+            && !self
+                .vteps
+                .values()
+                .any(|row| canonical(row.address) == *address)
+        {
+            bail!("there is no VTEP {address}\nhint: `vxnet vtep show` lists them");
+        }
+        Ok(())
+    }
+
+    fn rows(&self, maps: &Maps) -> Result<Vec<Entry>> {
+        let mut rows: Vec<Entry> = maps
+            .fdb()?
+            .iter()
+            .filter_map(|(key, entry)| self.row(key, entry))
+            .collect();
+        rows.sort_by(|a, b| (&a.network, &a.mac).cmp(&(&b.network, &b.mac)));
+        Ok(rows)
+    }
+
+    /// Describes a row; none if it has expired or what it refers to is gone.
+    fn row(&self, key: &FdbKey, entry: &FdbEntry) -> Option<Entry> {
+        let segment = self.segments.get(&key.segment)?;
+        if !entry.is_live(self.now, segment.ageing) {
+            return None;
+        }
+        let (place, port, vtep) = if entry.place == place::VTEP {
+            let vtep = self.vteps.get(&entry.slot)?;
+            ("vtep", None, Some(canonical(vtep.address).to_string()))
+        } else {
+            let port = self.ports.get(&entry.slot)?;
+            let place = if port.kind == kind::HOST {
+                "host"
+            } else {
+                "local"
+            };
+            (place, Some(name_str(&port.name).to_owned()), None)
+        };
+        let is_learned = entry.origin == origin::LEARNED;
+        Some(Entry {
+            network: name_str(&segment.name).into(),
+            mac: Mac(key.mac).to_string(),
+            r#where: place,
+            port,
+            vtep,
+            age_s: is_learned.then(|| self.now.saturating_sub(entry.last_seen) / 1_000_000_000),
+            origin: if is_learned { "learned" } else { "static" },
+        })
+    }
+
+    fn matches(&self, filter: &Filter, row: &Entry) -> bool {
+        filter
+            .network
+            .as_ref()
+            .is_none_or(|name| *name == row.network)
+            && filter
+                .port
+                .as_ref()
+                .is_none_or(|name| row.port.as_ref() == Some(name))
+            && filter
+                .vtep
+                .is_none_or(|address| row.vtep == Some(address.to_string()))
+    }
+}

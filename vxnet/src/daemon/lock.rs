@@ -1,0 +1,57 @@
+//! One vxnet changes a host at a time.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{Read as _, Write as _},
+};
+
+use anyhow::{Context as _, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::host::Paths;
+
+/// The right to change this host, until dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: Flock<File>,
+}
+
+impl Lock {
+    /// Takes the lock, or tells who holds it.
+    pub fn take(paths: &Paths) -> Result<Self> {
+        fs::create_dir_all(&paths.run)
+            .with_context(|| format!("cannot create {}", paths.run.display()))?;
+        let path = paths.run.join("lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path)
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut file) => {
+                file.set_len(0)?;
+                write!(file, "{}", std::process::id())?;
+                Ok(Self { _file: file })
+            }
+            Err((mut file, _)) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                bail!(
+                    "another vxnet (process {}) is changing this host\nhint: a running daemon \
+                     reloads its file on SIGHUP (`systemctl reload vxnet`); stop it to use `apply`",
+                    holder.trim()
+                )
+            }
+        }
+    }
+}
+
+/// Returns whether a daemon (or another vxnet) holds the lock.
+pub fn is_running(paths: &Paths) -> bool {
+    let Ok(file) = File::open(paths.run.join("lock")) else {
+        return false;
+    };
+    Flock::lock(file, FlockArg::LockSharedNonblock).is_err()
+}

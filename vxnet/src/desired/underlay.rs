@@ -1,0 +1,117 @@
+//! The host's place on the underlay: which links lead to the peers, and how wide they are.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    model::{Fabric, Host},
+    state::{Facts, Link},
+};
+
+/// The host's place on the underlay.
+pub(super) struct Underlay<'a> {
+    /// 4 or 6.
+    pub(super) family: u8,
+    /// The smallest MTU of the links in use.
+    pub(super) mtu: u32,
+    /// Links that packets of peers may come in on, by ifindex.
+    pub(super) uplinks: BTreeMap<u32, Uplink<'a>>,
+}
+
+/// A link to the underlay.
+pub(super) struct Uplink<'a> {
+    pub(super) link: &'a Link,
+    /// The user named it, or a route to a peer leaves by it. Others stand by: routes may move to
+    /// them while no daemon runs, and then packets of peers must be taken there too.
+    pub(super) in_use: bool,
+}
+
+/// The kinds of link that can lead to an underlay without being named: hardware and what carries
+/// it. Bridges and taps of other software are not ours to look into.
+const CARRIERS: &[&str] = &["", "veth", "bond", "team", "vlan", "macvlan", "ipvlan"];
+
+impl<'a> Underlay<'a> {
+    /// Finds the links that lead to the host's peers.
+    pub(super) fn find(fabric: &Fabric, host: &Host, facts: &'a Facts) -> Result<Self> {
+        let family = if host.underlay.is_ipv4() { 4 } else { 6 };
+        let in_use: BTreeSet<u32> = if host.uplinks.is_empty() {
+            peers(fabric, host)
+                .filter_map(|address| facts.routes.get(&address))
+                .copied()
+                .collect()
+        } else {
+            named(host, facts)?
+        };
+        let may_stand_by = |link: &Link| {
+            host.uplinks.is_empty()
+                && link.is_ethernet
+                && !link.is_ours
+                && link.master.is_none()
+                && CARRIERS.contains(&link.kind.as_str())
+                && link
+                    .addresses
+                    .iter()
+                    .any(|net| net.addr().is_ipv4() == (family == 4))
+        };
+        let uplinks: BTreeMap<u32, Uplink<'_>> = facts
+            .links
+            .values()
+            .filter(|link| in_use.contains(&link.ifindex) || may_stand_by(link))
+            .map(|link| {
+                (
+                    link.ifindex,
+                    Uplink {
+                        link,
+                        in_use: in_use.contains(&link.ifindex),
+                    },
+                )
+            })
+            .collect();
+        let used = uplinks.values().filter(|uplink| uplink.in_use);
+        // Ethernet's usual MTU while nothing leads to the peers yet.
+        let mtu = used.map(|uplink| uplink.link.mtu).min().unwrap_or(1500);
+        Ok(Self {
+            family,
+            mtu,
+            uplinks,
+        })
+    }
+
+    /// Returns the kernel parameter that `bpf_fib_lookup` asks for: forwarding on the link that it
+    /// looks from, which is `lo`. It concerns only packets received on `lo`.
+    pub(super) fn forwarding(&self) -> (String, String) {
+        let family = if self.family == 4 { "ipv4" } else { "ipv6" };
+        (format!("net/{family}/conf/lo/forwarding"), "1".into())
+    }
+}
+
+/// Returns the underlay addresses of all hosts that share a network with this one.
+pub(super) fn peers<'a>(fabric: &'a Fabric, host: &'a Host) -> impl Iterator<Item = IpAddr> {
+    let addresses: BTreeSet<IpAddr> = fabric
+        .networks_of(&host.name)
+        .flat_map(|network| fabric.peers_of(network, &host.name))
+        .map(|peer| peer.underlay)
+        .collect();
+    addresses.into_iter()
+}
+
+/// Looks up the uplinks that the user named.
+fn named(host: &Host, facts: &Facts) -> Result<BTreeSet<u32>> {
+    let mut found = BTreeSet::new();
+    for name in &host.uplinks {
+        match facts.link(name) {
+            Some(link) => found.insert(link.ifindex),
+            None => bail!(
+                "host {} has no link \"{name}\"\nhint: `ip link` lists its links; correct \
+                 `uplinks` of [host.{}], or leave it out",
+                host.name,
+                host.name
+            ),
+        };
+    }
+    Ok(found)
+}

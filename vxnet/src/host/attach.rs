@@ -1,0 +1,272 @@
+//! Attaching programs to links, so that they stay when vxnet ends.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use aya::programs::{
+    LinkOrder, SchedClassifier, TcAttachType, XdpMode,
+    links::{FdLink, PinnedLink},
+    loaded_programs,
+    tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle},
+    xdp::XdpLink,
+};
+
+use super::{Paths, floor::Attachment, object::Object};
+use crate::state::{Hook, Program};
+
+/// Priority and handle of our clsact filters.
+const PRIORITY: u16 = 4789;
+const HANDLE: TcHandle = TcHandle::new(0, 1);
+
+/// A link as attaching needs it.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) ifindex: u32,
+    pub(super) name: &'a str,
+    /// Id of the XDP program that the kernel reports for the link.
+    pub(super) xdp_program: Option<u32>,
+}
+
+/// Returns the programs of ours that run on a link.
+pub(super) fn observe(paths: &Paths, way: Attachment, target: Target<'_>) -> Vec<(Hook, Program)> {
+    [Hook::TcIngress, Hook::TcEgress, Hook::Xdp]
+        .into_iter()
+        .filter_map(|hook| Some((hook, running(paths, way, target, hook)?)))
+        .collect()
+}
+
+/// Returns the program of ours that runs at a hook: only if its pin is there, or its filter.
+fn running(paths: &Paths, way: Attachment, target: Target<'_>, hook: Hook) -> Option<Program> {
+    let Some(direction) = direction(hook) else {
+        let pinned = pinned(paths, target.ifindex, hook)?;
+        return (target.xdp_program == Some(pinned))
+            .then(|| by_id(pinned))
+            .flatten();
+    };
+    match way {
+        Attachment::Tcx => {
+            let pinned = pinned(paths, target.ifindex, hook)?;
+            let (_, programs) = SchedClassifier::query_tcx(target.name, direction).ok()?;
+            let program = programs.iter().find(|program| program.id() == pinned)?;
+            Some(Program {
+                name: program.name_as_str()?.into(),
+                tag: program.tag(),
+            })
+        }
+        Attachment::Clsact => {
+            let marker = fs::read_to_string(marker(paths, target.ifindex, hook)).ok()?;
+            by_id(filter_program(target.name, hook)?).filter(|program| program.name == marker)
+        }
+    }
+}
+
+/// Attaches a program, or puts it in the place of an older version of itself.
+pub(super) fn attach(
+    paths: &Paths,
+    way: Attachment,
+    object: &mut Object,
+    target: Target<'_>,
+    hook: Hook,
+    name: &str,
+) -> Result<()> {
+    let pin = pin(paths, target.ifindex, hook);
+    match (direction(hook), way) {
+        (None, _) => attach_xdp(object.xdp(name)?, &pin, target),
+        (Some(direction), Attachment::Tcx) => {
+            attach_tcx(object.classifier(name)?, &pin, target, direction)
+        }
+        (Some(direction), Attachment::Clsact) => {
+            attach_clsact(object.classifier(name)?, target, direction)?;
+            fs::write(marker(paths, target.ifindex, hook), name).context("cannot note the filter")
+        }
+    }
+}
+
+/// Takes a program off a link, which may be gone already.
+pub(super) fn detach(
+    paths: &Paths,
+    way: Attachment,
+    ifindex: u32,
+    link: Option<&str>,
+    hook: Hook,
+) -> Result<()> {
+    let place = match (direction(hook), way) {
+        (Some(direction), Attachment::Clsact) => {
+            if let Some(link) = link {
+                let filter =
+                    SchedClassifierLink::attached(link, direction, PRIORITY, HANDLE, None)?;
+                // A filter that someone else removed is as good as detached.
+                let _ = aya::programs::Link::detach(filter);
+            }
+            marker(paths, ifindex, hook)
+        }
+        _ => pin(paths, ifindex, hook),
+    };
+    match fs::remove_file(&place) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", place.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the links and hooks that are pinned or noted, whether they still work or not.
+pub(super) fn pins(paths: &Paths) -> Vec<(u32, Hook)> {
+    let mut pins: Vec<(u32, Hook)> = [paths.links(), paths.run.clone()]
+        .iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.ok()?.file_name();
+            let (ifindex, hook) = name.to_str()?.split_once('-')?;
+            Some((ifindex.parse().ok()?, Hook::from_name(hook)?))
+        })
+        .collect();
+    pins.sort_unstable();
+    pins.dedup();
+    pins
+}
+
+fn attach_tcx(
+    program: &mut SchedClassifier,
+    pin: &PathBuf,
+    target: Target<'_>,
+    direction: TcAttachType,
+) -> Result<()> {
+    if let Ok(old) = PinnedLink::from_pin(pin) {
+        let replaced: Result<_> = SchedClassifierLink::try_from(FdLink::from(old))
+            .map_err(Into::into)
+            .and_then(|link| Ok(program.attach_to_link(link)?));
+        if let Ok(id) = replaced
+            && is_attached(program, target.name, direction)
+        {
+            // The pin holds the link; this handle may go.
+            drop(program.take_link(id)?);
+            return Ok(());
+        }
+        // The pin's link died with another device, or was detached by force.
+        fs::remove_file(pin)?;
+    }
+    // First of all: what another program does to frames must not come before the switch.
+    let options = TcAttachOptions::TcxOrder(LinkOrder::first());
+    let id = program
+        .attach_with_options(target.name, direction, options)
+        .with_context(|| format!("cannot attach to {}", target.name))?;
+    let link: FdLink = program.take_link(id)?.try_into()?;
+    link.pin(pin).context("cannot pin the link")?;
+    Ok(())
+}
+
+fn is_attached(program: &SchedClassifier, link: &str, direction: TcAttachType) -> bool {
+    let Ok(id) = program.info().map(|info| info.id()) else {
+        return false;
+    };
+    SchedClassifier::query_tcx(link, direction)
+        .is_ok_and(|(_, programs)| programs.iter().any(|program| program.id() == id))
+}
+
+fn attach_clsact(
+    program: &mut SchedClassifier,
+    target: Target<'_>,
+    direction: TcAttachType,
+) -> Result<()> {
+    // The qdisc may be there already, ours or another's.
+    let _ = tc::qdisc_add_clsact(target.name);
+    let old = SchedClassifierLink::attached(target.name, direction, PRIORITY, HANDLE, None)?;
+    let id = match program.attach_to_link(old) {
+        Ok(id) => id,
+        Err(_) => {
+            let options = NlOptions {
+                priority: PRIORITY,
+                handle: HANDLE,
+                classid: None,
+            };
+            program
+                .attach_with_options(target.name, direction, TcAttachOptions::Netlink(options))
+                .with_context(|| format!("cannot attach to {}", target.name))?
+        }
+    };
+    // The kernel holds the filter; dropping this handle would remove it.
+    std::mem::forget(program.take_link(id)?);
+    Ok(())
+}
+
+fn attach_xdp(program: &mut aya::programs::Xdp, pin: &PathBuf, target: Target<'_>) -> Result<()> {
+    if let Ok(old) = PinnedLink::from_pin(pin) {
+        let alive = FdLink::from(old);
+        let id = alive.info()?.program_id();
+        if target.xdp_program == Some(id) {
+            let link = XdpLink::try_from(alive)?;
+            let id = program.attach_to_link(link)?;
+            drop(program.take_link(id)?);
+            return Ok(());
+        }
+        fs::remove_file(pin)?;
+    }
+    let id = program
+        .attach_to_if_index(target.ifindex, XdpMode::Driver)
+        .with_context(|| format!("the driver of {} does not run XDP", target.name))?;
+    let link: FdLink = match program.take_link(id)?.try_into() {
+        Ok(link) => link,
+        // Attached through netlink, it could be neither pinned nor replaced atomically; dropping
+        // it took it off again.
+        Err(_) => bail!(
+            "the driver of {} does not run XDP through a link",
+            target.name
+        ),
+    };
+    link.pin(pin).context("cannot pin the link")?;
+    Ok(())
+}
+
+/// Returns the id of the program behind a pinned link.
+fn pinned(paths: &Paths, ifindex: u32, hook: Hook) -> Option<u32> {
+    let link = PinnedLink::from_pin(pin(paths, ifindex, hook)).ok()?;
+    Some(FdLink::from(link).info().ok()?.program_id())
+}
+
+fn by_id(id: u32) -> Option<Program> {
+    let info = loaded_programs()
+        .filter_map(Result::ok)
+        .find(|info| info.id() == id)?;
+    Some(Program {
+        name: info.name_as_str()?.into(),
+        tag: info.tag(),
+    })
+}
+
+/// Returns the id of the program in our clsact filter, which only `tc` prints by name.
+fn filter_program(link: &str, hook: Hook) -> Option<u32> {
+    let direction = if hook == Hook::TcEgress {
+        "egress"
+    } else {
+        "ingress"
+    };
+    let output = std::process::Command::new("tc")
+        .args(["-json", "filter", "show", "dev", link, direction])
+        .output()
+        .ok()?;
+    let filters: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+    filters.as_array()?.iter().find_map(|filter| {
+        let ours = filter["pref"].as_u64() == Some(u64::from(PRIORITY));
+        let id = filter["options"]["prog"]["id"].as_u64()?;
+        ours.then_some(u32::try_from(id).ok()?)
+    })
+}
+
+fn pin(paths: &Paths, ifindex: u32, hook: Hook) -> PathBuf {
+    paths.links().join(format!("{ifindex}-{}", hook.name()))
+}
+
+/// File that notes a clsact filter: there is no link to pin.
+fn marker(paths: &Paths, ifindex: u32, hook: Hook) -> PathBuf {
+    paths.run.join(format!("{ifindex}-{}", hook.name()))
+}
+
+fn direction(hook: Hook) -> Option<TcAttachType> {
+    match hook {
+        Hook::TcIngress => Some(TcAttachType::Ingress),
+        Hook::TcEgress => Some(TcAttachType::Egress),
+        Hook::Xdp => None,
+    }
+}

@@ -1,0 +1,230 @@
+//! The pinned maps, typed: read by the CLI also when no daemon runs, written by the daemon.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use aya::{
+    Pod,
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
+};
+use vxnet_common::{
+    map::{
+        LAYOUT,
+        fdb::{FdbEntry, FdbKey},
+        local::Local,
+        port::Port,
+        segment::{FloodKey, Segment},
+        stats::{PortStats, VtepStats},
+        vtep::Vtep,
+    },
+    reason::Reason,
+};
+
+use super::Paths;
+
+/// All pinned maps.
+pub struct Maps {
+    pub(super) local: Array<MapData, Local>,
+    pub(super) port_slots: HashMap<MapData, u32, u32>,
+    pub(super) ports: Array<MapData, Port>,
+    pub(super) port_stats: PerCpuArray<MapData, PortStats>,
+    pub(super) drops: PerCpuArray<MapData, u64>,
+    pub(super) segments: Array<MapData, Segment>,
+    pub(super) vnis: HashMap<MapData, u32, u32>,
+    pub(super) flood: HashMap<MapData, FloodKey, u32>,
+    pub(super) vteps: Array<MapData, Vtep>,
+    pub(super) vtep_slots: HashMap<MapData, [u8; 16], u32>,
+    pub(super) vtep_stats: PerCpuArray<MapData, VtepStats>,
+    pub(super) fdb: HashMap<MapData, FdbKey, FdbEntry>,
+}
+
+impl Maps {
+    /// Opens the pinned maps for reading, or tells why there is nothing to read.
+    pub fn open(paths: &Paths) -> Result<Self> {
+        let maps = Self::open_any(paths)?;
+        match maps.local()? {
+            Some(local) if local.layout == LAYOUT => Ok(maps),
+            Some(_) => bail!("the pinned maps are of another version of vxnet"),
+            None => bail!("vxnet is not set up on this host\nhint: `vxnet apply --config FILE`"),
+        }
+    }
+
+    /// Opens the pinned maps, which may be new and empty.
+    pub(super) fn open_any(paths: &Paths) -> Result<Self> {
+        let folder = paths.maps();
+        if !folder.join("LOCAL").exists() {
+            bail!(
+                "there are no maps in {}: vxnet is not set up on this host\nhint: `vxnet apply \
+                 --config FILE`, or name another folder with --pin-dir",
+                folder.display()
+            );
+        }
+        Ok(Self {
+            local: array(&folder, "LOCAL")?,
+            port_slots: hash(&folder, "PORT_SLOTS")?,
+            ports: array(&folder, "PORTS")?,
+            port_stats: per_cpu(&folder, "PORT_STATS")?,
+            drops: per_cpu(&folder, "DROPS")?,
+            segments: array(&folder, "SEGMENTS")?,
+            vnis: hash(&folder, "VNIS")?,
+            flood: hash(&folder, "FLOOD")?,
+            vteps: array(&folder, "VTEPS")?,
+            vtep_slots: hash(&folder, "VTEP_SLOTS")?,
+            vtep_stats: per_cpu(&folder, "VTEP_STATS")?,
+            fdb: hash(&folder, "FDB")?,
+        })
+    }
+
+    /// Returns the row of `LOCAL`, once it has been written.
+    pub fn local(&self) -> Result<Option<Local>> {
+        let row = self.local.get(&0, 0)?;
+        Ok((row.layout != 0).then_some(row))
+    }
+
+    /// Returns the rows of `PORTS` in use, with their slots.
+    pub fn ports(&self) -> Result<Vec<(u32, Port)>> {
+        rows(&self.ports, |port| port.ifindex != 0)
+    }
+
+    /// Returns the rows of `SEGMENTS` in use, with their slots.
+    pub fn segments(&self) -> Result<Vec<(u32, Segment)>> {
+        rows(&self.segments, |segment| segment.vni != 0)
+    }
+
+    /// Returns the rows of `VTEPS` in use, with their slots.
+    pub fn vteps(&self) -> Result<Vec<(u32, Vtep)>> {
+        rows(&self.vteps, |vtep| vtep.address != [0; 16])
+    }
+
+    /// Returns all rows of `FDB`, expired ones included.
+    pub fn fdb(&self) -> Result<Vec<(FdbKey, FdbEntry)>> {
+        entries(&self.fdb)
+    }
+
+    /// Returns a port's counters, summed over the CPUs.
+    pub fn port_stats(&self, slot: u32) -> Result<PortStats> {
+        let mut sum = PortStats::default();
+        for cpu in self.port_stats.get(&slot, 0)?.iter() {
+            sum.rx_packets += cpu.rx_packets;
+            sum.rx_bytes += cpu.rx_bytes;
+            sum.tx_packets += cpu.tx_packets;
+            sum.tx_bytes += cpu.tx_bytes;
+        }
+        Ok(sum)
+    }
+
+    /// Returns a peer's counters, summed over the CPUs, and when it was last heard.
+    pub fn vtep_stats(&self, slot: u32) -> Result<VtepStats> {
+        let mut sum = VtepStats::default();
+        for cpu in self.vtep_stats.get(&slot, 0)?.iter() {
+            sum.rx_packets += cpu.rx_packets;
+            sum.rx_bytes += cpu.rx_bytes;
+            sum.tx_packets += cpu.tx_packets;
+            sum.tx_bytes += cpu.tx_bytes;
+            sum.last_heard = sum.last_heard.max(cpu.last_heard);
+        }
+        Ok(sum)
+    }
+
+    /// Returns how often a reason was counted for the port in a slot.
+    pub fn drops(&self, slot: u32, reason: Reason) -> Result<u64> {
+        let index = slot * Reason::SLOTS + reason as u32;
+        Ok(self.drops.get(&index, 0)?.iter().sum())
+    }
+
+    /// Removes rows of `FDB`, and returns how many there were.
+    pub fn remove_fdb(&mut self, doomed: impl Fn(&FdbKey, &FdbEntry) -> bool) -> Result<usize> {
+        let mut removed = 0;
+        for (key, entry) in self.fdb()? {
+            if doomed(&key, &entry) {
+                absent_is_fine(self.fdb.remove(&key))?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Removes the rows of `FDB` that are too old for their segment, and returns their number.
+    pub fn expire_fdb(&mut self) -> Result<usize> {
+        let now = clock()?;
+        let ageing: std::collections::BTreeMap<u32, u64> = self
+            .segments()?
+            .into_iter()
+            .map(|(slot, row)| (slot, row.ageing))
+            .collect();
+        self.remove_fdb(|key, row| {
+            !row.is_live(now, ageing.get(&key.segment).copied().unwrap_or(0))
+        })
+    }
+}
+
+/// Returns the clock that the data path stamps rows with, in nanoseconds.
+pub fn clock() -> Result<u64> {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC_COARSE)?;
+    Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
+}
+
+/// Takes the removal of what is not there for a success.
+pub(super) fn absent_is_fine(result: Result<(), MapError>) -> Result<()> {
+    match result {
+        Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error))
+            if error.io_error.kind() == std::io::ErrorKind::NotFound =>
+        {
+            Ok(())
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Returns all rows of a hash map. Rows that the kernel removes meanwhile are left out.
+pub(super) fn entries<K: Pod + Ord, V: Pod>(map: &HashMap<MapData, K, V>) -> Result<Vec<(K, V)>> {
+    let mut entries = Vec::new();
+    for entry in map.iter() {
+        match entry {
+            Ok(entry) => entries.push(entry),
+            Err(MapError::KeyNotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // A removal during the walk restarts it, so a row can come twice.
+    entries.sort_by_key(|(key, _)| *key);
+    entries.dedup_by_key(|(key, _)| *key);
+    Ok(entries)
+}
+
+fn rows<V: Pod>(map: &Array<MapData, V>, used: impl Fn(&V) -> bool) -> Result<Vec<(u32, V)>> {
+    let mut rows = Vec::new();
+    for slot in 1..map.len() {
+        let row = map.get(&slot, 0)?;
+        if used(&row) {
+            rows.push((slot, row));
+        }
+    }
+    Ok(rows)
+}
+
+fn open<K, V>(folder: &Path, name: &str) -> Result<MapData> {
+    let path = folder.join(name);
+    let map =
+        MapData::from_pin(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    let info = map.info()?;
+    let fits =
+        info.key_size() == size_of::<K>() as u32 && info.value_size() == size_of::<V>() as u32;
+    if !fits {
+        bail!("{} is of another version of vxnet", path.display());
+    }
+    Ok(map)
+}
+
+fn array<V: Pod>(folder: &Path, name: &str) -> Result<Array<MapData, V>> {
+    Ok(Map::Array(open::<u32, V>(folder, name)?).try_into()?)
+}
+
+fn per_cpu<V: Pod>(folder: &Path, name: &str) -> Result<PerCpuArray<MapData, V>> {
+    Ok(Map::PerCpuArray(open::<u32, V>(folder, name)?).try_into()?)
+}
+
+fn hash<K: Pod, V: Pod>(folder: &Path, name: &str) -> Result<HashMap<MapData, K, V>> {
+    Ok(Map::HashMap(open::<K, V>(folder, name)?).try_into()?)
+}

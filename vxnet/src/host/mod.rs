@@ -1,0 +1,16 @@
+//! The kernel of this host: everything that reads or changes it.
+//!
+//! One adapter a file; [`Kernel`] joins them behind [`crate::reconcile::Host`]. Nothing here knows
+//! the fabric: it carries out operations on what `state` names.
+
+mod attach;
+pub mod floor;
+mod kernel;
+pub mod maps;
+pub mod netlink;
+mod nft;
+mod object;
+pub mod paths;
+mod sysctl;
+
+pub use self::{kernel::Kernel, paths::Paths};

@@ -1,0 +1,305 @@
+//! Links, addresses and routes, through route netlink.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use anyhow::{Context as _, Result, bail};
+use futures_util::TryStreamExt as _;
+use ipnet::IpNet;
+use rtnetlink::{
+    AddressMessageBuilder, Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder,
+    packet_route::{
+        address::{AddressAttribute, AddressScope},
+        link::{
+            BridgeStpState, InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType,
+            LinkMessage, LinkXdp,
+        },
+        route::RouteAttribute,
+    },
+};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use vxnet_common::addr::Mac;
+
+use crate::state::{Bridge, Link};
+
+/// Marks the links that vxnet made, in their alias.
+const OURS: &str = "vxnet";
+/// Marks bridges that vxnet found and uses: teardown leaves them.
+const ADOPTED: &str = "vxnet (adopted)";
+
+/// A connection to the kernel's route netlink.
+#[derive(Clone)]
+pub struct Netlink {
+    handle: Handle,
+}
+
+/// A link, and the XDP program on it.
+pub(super) struct Seen {
+    pub(super) link: Link,
+    pub(super) xdp_program: Option<u32>,
+    pub(super) is_adopted: bool,
+}
+
+impl Netlink {
+    /// Connects, in the network namespace of the calling thread.
+    pub fn connect() -> Result<Self> {
+        let (connection, handle, _) =
+            rtnetlink::new_connection().context("cannot open a netlink socket")?;
+        tokio::spawn(connection);
+        Ok(Self { handle })
+    }
+
+    /// Returns all links with their addresses.
+    pub(super) async fn links(&self) -> Result<BTreeMap<u32, Seen>> {
+        let mut links = BTreeMap::new();
+        let mut stream = self.handle.link().get().execute();
+        while let Some(message) = stream.try_next().await.context("cannot list the links")? {
+            let seen = seen(&message);
+            links.insert(seen.link.ifindex, seen);
+        }
+        let mut stream = self.handle.address().get().execute();
+        while let Some(message) = stream
+            .try_next()
+            .await
+            .context("cannot list the addresses")?
+        {
+            // A link-local address is the kernel's own business.
+            if message.header.scope == AddressScope::Link {
+                continue;
+            }
+            let address = message
+                .attributes
+                .iter()
+                .find_map(|attribute| match attribute {
+                    AddressAttribute::Local(address) => Some(*address),
+                    _ => None,
+                });
+            let address = address.or_else(|| {
+                message
+                    .attributes
+                    .iter()
+                    .find_map(|attribute| match attribute {
+                        AddressAttribute::Address(address) => Some(*address),
+                        _ => None,
+                    })
+            });
+            if let (Some(seen), Some(address)) = (links.get_mut(&message.header.index), address)
+                && let Ok(net) = IpNet::new(address, message.header.prefix_len)
+            {
+                seen.link.addresses.push(net);
+            }
+        }
+        Ok(links)
+    }
+
+    /// Returns the link that packets to an address leave by, if there is a route.
+    pub(super) async fn route(&self, to: IpAddr) -> Option<u32> {
+        let request = match to {
+            IpAddr::V4(to) => RouteMessageBuilder::<Ipv4Addr>::new()
+                .destination_prefix(to, 32)
+                .build(),
+            IpAddr::V6(to) => RouteMessageBuilder::<Ipv6Addr>::new()
+                .destination_prefix(to, 128)
+                .build(),
+        };
+        let mut request = self.handle.route().get(request);
+        // A question about one destination, not a dump.
+        request.message_mut().header.table = 0;
+        let reply = Box::pin(request.execute()).try_next().await.ok()??;
+        reply
+            .attributes
+            .iter()
+            .find_map(|attribute| match attribute {
+                RouteAttribute::Oif(ifindex) => Some(*ifindex),
+                _ => None,
+            })
+    }
+
+    /// Makes a bridge, or adopts the one of that name, and sets it up.
+    pub(super) async fn set_bridge(&self, name: &str, bridge: &Bridge) -> Result<()> {
+        if self.find(name).await?.is_none() {
+            let message = LinkBridge::new(name)
+                .stp_state(BridgeStpState::Disabled)
+                .mcast_snooping(false)
+                .address(bridge.mac.0.to_vec())
+                .build();
+            self.handle.link().add(message).execute().await?;
+            self.set_alias(name, OURS).await?;
+        } else if !self.is_marked(name).await? {
+            self.set_alias(name, ADOPTED).await?;
+        }
+        let ifindex = self.index(name).await?;
+        let message = LinkUnspec::new_with_index(ifindex)
+            .address(bridge.mac.0.to_vec())
+            .mtu(bridge.mtu)
+            .up()
+            .build();
+        self.handle
+            .link()
+            .set(message)
+            .execute()
+            .await
+            .context("cannot set the bridge up")
+    }
+
+    /// Removes a bridge that vxnet made; one that it adopted stays, unmarked.
+    pub(super) async fn remove_bridge(&self, name: &str) -> Result<()> {
+        let Some(seen) = self.find(name).await? else {
+            return Ok(());
+        };
+        if seen.is_adopted {
+            return self.set_alias(name, "").await;
+        }
+        Ok(self.handle.link().del(seen.link.ifindex).execute().await?)
+    }
+
+    /// Makes the always-up port of a bridge: one end of a veth pair whose other end is idle.
+    pub(super) async fn set_anchor(&self, bridge: &str, port: &str, mtu: u32) -> Result<()> {
+        let peer = &port.replacen("vxa-", "vxp-", 1);
+        let master = self.index(bridge).await?;
+        if self.find(port).await?.is_none() {
+            let message = LinkVeth::new(port, peer).build();
+            self.handle.link().add(message).execute().await?;
+        }
+        for name in [port, peer] {
+            // No addresses, so no router solicitations into the segment.
+            super::sysctl::write(&format!("net/ipv6/conf/{name}/disable_ipv6"), "1")?;
+            let message = LinkUnspec::new_with_index(self.index(name).await?)
+                .mtu(mtu)
+                .up()
+                .build();
+            self.handle.link().set(message).execute().await?;
+            self.set_alias(name, OURS).await?;
+        }
+        let message = LinkUnspec::new_with_index(self.index(port).await?)
+            .controller(master)
+            .build();
+        Ok(self.handle.link().set(message).execute().await?)
+    }
+
+    /// Removes a link of ours.
+    pub(super) async fn remove_link(&self, name: &str) -> Result<()> {
+        match self.find(name).await? {
+            Some(seen) => Ok(self.handle.link().del(seen.link.ifindex).execute().await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds an address to a link.
+    pub(super) async fn add_address(&self, link: &str, net: IpNet) -> Result<()> {
+        let index = self.index(link).await?;
+        Ok(self
+            .handle
+            .address()
+            .add(index, net.addr(), net.prefix_len())
+            .replace()
+            .execute()
+            .await?)
+    }
+
+    /// Removes an address from a link.
+    pub(super) async fn remove_address(&self, link: &str, net: IpNet) -> Result<()> {
+        let Some(seen) = self.find(link).await? else {
+            return Ok(());
+        };
+        if !seen.link.addresses.contains(&net) {
+            return Ok(());
+        }
+        Ok(self
+            .handle
+            .address()
+            .del(address(seen.link.ifindex, net))
+            .execute()
+            .await?)
+    }
+
+    async fn set_alias(&self, name: &str, alias: &str) -> Result<()> {
+        let ifindex = self.index(name).await?;
+        let message = LinkUnspec::new_with_index(ifindex)
+            .append_extra_attribute(LinkAttribute::IfAlias(alias.into()))
+            .build();
+        Ok(self.handle.link().set(message).execute().await?)
+    }
+
+    async fn is_marked(&self, name: &str) -> Result<bool> {
+        Ok(self
+            .find(name)
+            .await?
+            .is_some_and(|seen| seen.link.is_ours || seen.is_adopted))
+    }
+
+    async fn index(&self, name: &str) -> Result<u32> {
+        match self.find(name).await? {
+            Some(seen) => Ok(seen.link.ifindex),
+            None => bail!("link {name} has vanished"),
+        }
+    }
+
+    async fn find(&self, name: &str) -> Result<Option<Seen>> {
+        Ok(self
+            .links()
+            .await?
+            .into_values()
+            .find(|seen| seen.link.name == name))
+    }
+}
+
+fn address(index: u32, net: IpNet) -> rtnetlink::packet_route::address::AddressMessage {
+    match net {
+        IpNet::V4(net) => AddressMessageBuilder::<Ipv4Addr>::new()
+            .index(index)
+            .address(net.addr(), net.prefix_len())
+            .build(),
+        IpNet::V6(net) => AddressMessageBuilder::<Ipv6Addr>::new()
+            .index(index)
+            .address(net.addr(), net.prefix_len())
+            .build(),
+    }
+}
+
+fn seen(message: &LinkMessage) -> Seen {
+    let mut link = Link {
+        ifindex: message.header.index,
+        up: message.header.flags.contains(LinkFlags::Up),
+        is_ethernet: message.header.link_layer_type == LinkLayerType::Ether,
+        ..Link::default()
+    };
+    let mut xdp_program = None;
+    let mut is_adopted = false;
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => link.name.clone_from(name),
+            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::Address(address) => {
+                link.mac = address.as_slice().try_into().map(Mac).unwrap_or_default();
+            }
+            LinkAttribute::Controller(master) => link.master = Some(*master),
+            LinkAttribute::IfAlias(alias) => {
+                link.is_ours = alias == OURS;
+                is_adopted = alias == ADOPTED;
+            }
+            LinkAttribute::LinkInfo(infos) => {
+                for info in infos {
+                    if let LinkInfo::Kind(kind) = info {
+                        link.kind = kind_name(kind);
+                    }
+                }
+            }
+            LinkAttribute::Xdp(facts) => {
+                xdp_program = facts.iter().find_map(|fact| match fact {
+                    LinkXdp::ProgId(id) => Some(*id),
+                    _ => None,
+                });
+            }
+            _ => {}
+        }
+    }
+    Seen {
+        link,
+        xdp_program,
+        is_adopted,
+    }
+}
+
+fn kind_name(kind: &InfoKind) -> String {
+    kind.to_string()
+}

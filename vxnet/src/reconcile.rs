@@ -1,0 +1,62 @@
+//! Bringing a host from what it is to what it should be.
+
+use std::fmt::Write as _;
+
+use anyhow::{Result, bail};
+
+use crate::{
+    plan::{Op, plan},
+    state::{Observed, State},
+};
+
+/// How many rounds may be needed: links, then what refers to them, then what those allow.
+const ROUNDS: usize = 8;
+
+/// A host that can be looked at and changed.
+pub trait Host {
+    /// Looks at the host.
+    fn observe(&mut self) -> impl Future<Output = Result<Observed>>;
+
+    /// Carries out one operation.
+    fn apply(&mut self, op: &Op) -> impl Future<Output = Result<()>>;
+}
+
+/// Changes the host until it is as `desired` says, and returns the operations that it took.
+///
+/// What a host should be depends on what it is (an ifindex is known once a link exists), so it
+/// takes several rounds. A failed operation does not keep the others from being tried: a guest that
+/// vanishes half-way must not cut off the rest.
+pub async fn converge<H: Host>(
+    host: &mut H,
+    desired: impl Fn(&Observed) -> Result<State>,
+) -> Result<Vec<Op>> {
+    let mut done = Vec::new();
+    let mut failures = String::new();
+    for _ in 0..ROUNDS {
+        let observed = host.observe().await?;
+        let ops = plan(&observed.state, &desired(&observed)?);
+        if ops.is_empty() {
+            return Ok(done);
+        }
+        failures.clear();
+        let before = done.len();
+        for op in ops {
+            match host.apply(&op).await {
+                Ok(()) => done.push(op),
+                Err(error) => {
+                    let _ = write!(failures, "\n  {op}: {error:#}");
+                }
+            }
+        }
+        if done.len() == before {
+            break;
+        }
+    }
+    if failures.is_empty() {
+        bail!("the host does not come to rest: something else keeps changing it");
+    }
+    bail!("not everything could be applied:{failures}");
+}
+
+#[cfg(test)]
+mod tests;

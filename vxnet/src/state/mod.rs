@@ -1,0 +1,175 @@
+//! What the kernel holds for vxnet, or should hold: desired and observed state are one type.
+//!
+//! Pure data. An [`Id`] names a thing, a [`Spec`] says how it is; the order of the ids is the order
+//! in which things are made, and in reverse that in which they go.
+
+mod facts;
+mod slots;
+
+use std::{collections::BTreeMap, fmt, net::Ipv6Addr};
+
+use ipnet::IpNet;
+use vxnet_common::{
+    addr::Mac,
+    map::{
+        fdb::{FdbEntry, FdbKey},
+        local::Local,
+        port::Port,
+        segment::{FloodKey, Segment},
+        vtep::Vtep,
+    },
+};
+
+pub use self::{
+    facts::{Facts, Link, Observed},
+    slots::allocate,
+};
+
+/// Everything that vxnet holds in the kernel of one host.
+pub type State = BTreeMap<Id, Spec>;
+
+/// Where a program runs on a link. TC comes first: XDP may only strip what TC will take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hook {
+    TcIngress,
+    TcEgress,
+    Xdp,
+}
+
+impl Hook {
+    /// Returns the name that pins and messages use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TcIngress => "tc-ingress",
+            Self::TcEgress => "tc-egress",
+            Self::Xdp => "xdp",
+        }
+    }
+
+    /// Returns the hook of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::TcIngress, Self::TcEgress, Self::Xdp]
+            .into_iter()
+            .find(|hook| hook.name() == name)
+    }
+}
+
+/// What a thing is called.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Id {
+    /// A kernel parameter, by its path below `/proc/sys`.
+    Sysctl(String),
+    /// The packet filter that keeps the kernel bridge from forwarding.
+    Guard,
+    /// A bridge device, by name.
+    Bridge(String),
+    /// The always-up port of a bridge, by the bridge's name.
+    Anchor(String),
+    /// An address of the host on a bridge.
+    Address(String, IpNet),
+    /// The row of `LOCAL`.
+    Local,
+    /// A row of `VTEPS`.
+    Vtep(u32),
+    /// A row of `VTEP_SLOTS`.
+    VtepSlot([u8; 16]),
+    /// A row of `PORTS`.
+    Port(u32),
+    /// A row of `FDB` that the daemon writes.
+    Fdb(FdbKey),
+    /// A row of `FLOOD`.
+    Flood(FloodKey),
+    /// A row of `SEGMENTS`.
+    Segment(u32),
+    /// A row of `VNIS`.
+    Vni(u32),
+    /// A row of `PORT_SLOTS`, by ifindex.
+    PortSlot(u32),
+    /// A program on a link, by ifindex.
+    Program(u32, Hook),
+}
+
+/// How a thing is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spec {
+    Sysctl(String),
+    Guard(Guard),
+    Bridge(Bridge),
+    /// The port's name and MTU.
+    Anchor {
+        port: String,
+        mtu: u32,
+    },
+    Address,
+    Local(Local),
+    Vtep(Box<Vtep>),
+    Slot(u32),
+    Port(Port),
+    Fdb(FdbEntry),
+    Segment(Box<Segment>),
+    Program(Program),
+}
+
+/// The rules that keep the kernel bridge from forwarding and delivering on our bridges.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// The rule set, as `nft list` prints it.
+    pub rules: String,
+}
+
+/// A bridge device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bridge {
+    pub mac: Mac,
+    pub mtu: u32,
+    pub up: bool,
+}
+
+/// A program on a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Name of the program in the object.
+    pub name: String,
+    /// The kernel's hash of its instructions: tells versions apart.
+    pub tag: u64,
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sysctl(key) => write!(out, "sysctl {key}"),
+            Self::Guard => write!(out, "bridge guard (nftables)"),
+            Self::Bridge(name) => write!(out, "bridge {name}"),
+            Self::Anchor(bridge) => write!(out, "anchor port of {bridge}"),
+            Self::Address(link, address) => write!(out, "address {address} on {link}"),
+            Self::Local => write!(out, "host row"),
+            Self::Vtep(slot) => write!(out, "VTEP row {slot}"),
+            Self::VtepSlot(address) => write!(out, "VTEP {}", canonical(*address)),
+            Self::Port(slot) => write!(out, "port row {slot}"),
+            Self::Fdb(key) => write!(out, "FDB row {} of segment {}", Mac(key.mac), key.segment),
+            Self::Flood(key) => {
+                write!(
+                    out,
+                    "flood row {} of list {} of segment {}",
+                    key.index, key.list, key.segment
+                )
+            }
+            Self::Segment(slot) => write!(out, "segment row {slot}"),
+            Self::Vni(vni) => write!(out, "VNI {vni}"),
+            Self::PortSlot(ifindex) => write!(out, "port of link {ifindex}"),
+            Self::Program(ifindex, hook) => {
+                write!(out, "{} program of link {ifindex}", hook.name())
+            }
+        }
+    }
+}
+
+/// Returns the names of an anchor's two ends for a network: the port of the bridge and its peer.
+pub fn anchor_names(vni: u32) -> (String, String) {
+    (format!("vxa-{vni}"), format!("vxp-{vni}"))
+}
+
+/// Returns an address of the tables as people write it: IPv4 where it is mapped.
+pub fn canonical(address: [u8; 16]) -> std::net::IpAddr {
+    Ipv6Addr::from(address).to_canonical()
+}
