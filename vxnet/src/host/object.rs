@@ -8,6 +8,7 @@ use aya::{
     maps::{Array, MapData},
     programs::{Program, ProgramError, SchedClassifier, Xdp},
 };
+use tokio::io::{Interest, unix::AsyncFd};
 use vxnet_common::map::{LAYOUT, local::Local};
 
 use super::Paths;
@@ -73,8 +74,10 @@ impl Object {
     pub(super) fn start_log(&mut self) -> Result<()> {
         let logger = aya_log::EbpfLogger::init(&mut self.ebpf)
             .context("cannot read the log of the programs")?;
-        let mut logger =
-            tokio::io::unix::AsyncFd::register_with_interest(logger, tokio::io::Interest::READABLE)?;
+        // SAFETY: the logger owns the descriptor that it returns and keeps it open and the same for
+        // its whole life, and `AsyncFd` drops the logger only after it has deregistered it.
+        let logger = unsafe { AsyncFd::register_with_interest(logger, Interest::READABLE) };
+        let mut logger = logger.context("cannot wait for the log of the programs")?;
         tokio::spawn(async move {
             while let Ok(mut ready) = logger.readable_mut().await {
                 ready.get_inner_mut().flush();
