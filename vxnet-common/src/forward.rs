@@ -141,5 +141,4 @@ pub fn segment_of(port: &Port) -> Option<u32> {
 }
 
 #[cfg(test)]
-#[path = "forward_tests.rs"]
 mod tests;

@@ -66,5 +66,4 @@ pub fn judge(row: Option<&FdbEntry>, src: Mac, from: From, now: u64, ageing: u64
 }
 
 #[cfg(test)]
-#[path = "learn_tests.rs"]
 mod tests;

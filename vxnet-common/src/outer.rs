@@ -176,5 +176,4 @@ const fn fold(sum: u32) -> u16 {
 }
 
 #[cfg(test)]
-#[path = "outer_tests.rs"]
 mod tests;

@@ -159,5 +159,4 @@ fn tunnelled(packet: &(impl Packet + ?Sized), ip: &Ip, udp: &UdpHdr, is_gso: boo
 }
 
 #[cfg(test)]
-#[path = "vxlan_tests.rs"]
 mod tests;

@@ -1,0 +1,111 @@
+use super::*;
+
+const A: From = From::Port(2);
+const B: From = From::Port(3);
+const P: From = From::Vtep(2);
+const Q: From = From::Vtep(3);
+const MAC: Mac = Mac([0x52, 0x54, 0, 0, 0, 1]);
+const NOW: u64 = 1 << 40;
+const AGEING: u64 = 300_000_000_000;
+
+const fn row(from: From, last_seen: u64) -> FdbEntry {
+    let (slot, place) = match from {
+        From::Port(slot) => (slot, place::PORT),
+        From::Vtep(slot) => (slot, place::VTEP),
+    };
+    FdbEntry {
+        slot,
+        place,
+        origin: origin::LEARNED,
+        pad: [0; 2],
+        last_seen,
+    }
+}
+
+const fn written(from: From, origin: u8) -> FdbEntry {
+    FdbEntry {
+        origin,
+        ..row(from, 0)
+    }
+}
+
+#[test]
+fn attack4_a_frame_teaches_where_its_source_is_unless_it_lies() {
+    let expired = NOW - AGEING;
+    let old = NOW - REFRESH;
+    let now_at = |from| Lesson::Write(row(from, NOW));
+    let lie = Lesson::Lie(Reason::LocalMac);
+    let by_daemon = Some(written(A, origin::STATIC));
+    let by_control = Some(written(P, origin::CONTROL));
+    let table = [
+        // (case, row of the table, where the frame came from, lesson)
+        ("new at a port", None, A, now_at(A)),
+        ("new at a peer", None, P, now_at(P)),
+        ("known at a port", Some(row(A, NOW)), A, Lesson::Known),
+        ("known at a peer", Some(row(P, NOW)), P, Lesson::Known),
+        ("almost old", Some(row(A, old + 1)), A, Lesson::Known),
+        ("old", Some(row(A, old)), A, Lesson::Refresh),
+        ("old at a peer", Some(row(P, old)), P, Lesson::Refresh),
+        (
+            "seen by a CPU ahead",
+            Some(row(A, NOW + 9)),
+            A,
+            Lesson::Known,
+        ),
+        ("moves port to port", Some(row(A, NOW)), B, now_at(B)),
+        ("moves peer to peer", Some(row(P, NOW)), Q, now_at(Q)),
+        ("comes from a peer", Some(row(P, NOW)), B, now_at(B)),
+        ("same slot, from a peer", Some(row(P, NOW)), A, now_at(A)),
+        ("attack4", Some(row(A, NOW)), Q, lie),
+        ("attack4, same slot", Some(row(A, NOW)), P, lie),
+        ("attack4, row is old", Some(row(A, old)), P, lie),
+        ("attack4, last moment", Some(row(A, expired + 1)), P, lie),
+        ("port expired", Some(row(A, expired)), P, now_at(P)),
+        ("port expired, back", Some(row(A, expired)), A, now_at(A)),
+        ("port expired, moved", Some(row(A, expired)), B, now_at(B)),
+        ("peer expired", Some(row(P, expired)), Q, now_at(Q)),
+        ("static", by_daemon, A, Lesson::Known),
+        ("static, other port", by_daemon, B, lie),
+        ("attack4, static", by_daemon, P, lie),
+        ("control plane", by_control, P, Lesson::Known),
+        ("control plane, other peer", by_control, Q, lie),
+        ("control plane, port", by_control, A, lie),
+    ];
+    for (case, row, from, expected) in table {
+        let lesson = judge(row.as_ref(), MAC, from, NOW, AGEING);
+        assert_eq!(lesson, expected, "{case}: {row:?} {from:?}");
+    }
+}
+
+#[test]
+fn q_09_no_station_sends_from_a_group_or_from_zero() {
+    let bad = Lesson::Lie(Reason::BadSource);
+    let sources = [
+        Mac([0; 6]),
+        Mac::BROADCAST,
+        Mac([0x01, 0, 0x5e, 0, 0, 1]),
+        Mac([0x33, 0x33, 0, 0, 0, 1]),
+        Mac([0x03, 0, 0, 0, 0, 1]),
+    ];
+    for src in sources {
+        for from in [A, P] {
+            // Not even if a row already says so.
+            for row in [None, Some(row(from, NOW)), Some(row(from, 0))] {
+                let lesson = judge(row.as_ref(), src, from, NOW, AGEING);
+                assert_eq!(lesson, bad, "{src} {from:?}");
+            }
+        }
+    }
+    for last in 0..6 {
+        let mut bytes = [0; 6];
+        bytes[last] = 2;
+        let lesson = judge(None, Mac(bytes), A, NOW, AGEING);
+        assert_eq!(lesson, Lesson::Write(row(A, NOW)), "byte {last}");
+    }
+}
+
+#[test]
+fn a_row_is_refreshed_long_before_it_can_age_out() {
+    // The shortest ageing that the configuration allows is far above this.
+    const { assert!(REFRESH < 1_000_000_000) };
+}
