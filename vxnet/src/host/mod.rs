@@ -13,4 +13,4 @@ mod object;
 pub mod paths;
 mod sysctl;
 
-pub use self::{kernel::Kernel, paths::Paths};
+pub use self::{kernel::Kernel, object::bytes as object_bytes, paths::Paths};

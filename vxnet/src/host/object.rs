@@ -15,6 +15,11 @@ use super::Paths;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/vxnet-bpf"));
 
+/// Returns the object, as the compiler made it, for tests that load it by themselves.
+pub const fn bytes() -> &'static [u8] {
+    OBJECT
+}
+
 /// Names of the programs in the object.
 pub(super) const PROGRAMS: [&str; 4] = ["vx_port", "vx_resolve", "vx_uplink", "vx_uplink_xdp"];
 
