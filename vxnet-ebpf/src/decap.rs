@@ -2,11 +2,14 @@
 
 use aya_ebpf::{
     EbpfContext as _,
-    bindings::{BPF_F_ADJ_ROOM_FIXED_GSO, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC},
+    bindings::{
+        BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_FIXED_GSO, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
+    },
     helpers::{bpf_skb_change_tail, bpf_xdp_adjust_head, bpf_xdp_adjust_meta},
 };
+use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 use vxnet_common::{
-    frame::{Ethernet, Packet as _, PacketMut as _},
+    frame::{Ethernet, Packet as _, PacketMut as _, ethertype},
     meta::Stripped,
     reason::Reason,
     vxlan::Tunnelled,
@@ -14,9 +17,10 @@ use vxnet_common::{
 
 use crate::packet::{Bytes, Frame, Skb};
 
-/// The kernel keeps at least an IP header of the outer family behind the Ethernet header when it
-/// shrinks a packet; an ARP request behind IPv6 is shorter than that.
-const KERNEL_MINIMUM: u32 = 40;
+/// The kernel keeps at least an IPv4 header behind the Ethernet header when it shrinks a packet,
+const MINIMUM: u32 = Ipv4Hdr::LEN as u32;
+/// or an IPv6 header if the outer one is, unless it is told otherwise (since 6.3).
+const MINIMUM_IPV6: u32 = Ipv6Hdr::LEN as u32;
 
 /// Strips the outer header of a packet in TC, and what follows the inner frame.
 ///
@@ -29,25 +33,35 @@ pub(crate) fn strip(skb: &mut Skb, packet: &Tunnelled, is_gso: bool) -> Result<(
         return Err(Reason::DecapFailed);
     };
     let inner_len = packet.end - packet.start;
-    let minimum = Ethernet::LEN as u32 + KERNEL_MINIMUM;
-    let padded = if inner_len < minimum {
-        minimum
-    } else {
-        inner_len
-    };
-    if !is_gso && packet.start + padded != skb.len() {
-        resize(skb, packet.start + padded)?;
+    let mut flags = u64::from(BPF_F_ADJ_ROOM_FIXED_GSO);
+    if skb.protocol() == ethertype::IPV6 && inner.0[12..] != ethertype::IPV6.to_be_bytes() {
+        flags |= u64::from(BPF_F_ADJ_ROOM_DECAP_L3_IPV4);
+    }
+    // Growing is for frames that no IP stack sends: the kernel refuses it where a checksum is left
+    // to the hardware (`skb->encapsulation`).
+    if !is_gso {
+        pad(skb, packet, inner_len, MINIMUM)?;
     }
     let excess = -(packet.start as i32);
-    let flags = u64::from(BPF_F_ADJ_ROOM_FIXED_GSO);
     if skb
         .ctx
         .adjust_room(excess, BPF_ADJ_ROOM_MAC, flags)
         .is_err()
     {
-        return Err(Reason::DecapFailed);
+        // Before 6.3 there is no such flag, but more bytes do as well.
+        if !is_gso {
+            pad(skb, packet, inner_len, MINIMUM_IPV6)?;
+        }
+        let flags = u64::from(BPF_F_ADJ_ROOM_FIXED_GSO);
+        if skb
+            .ctx
+            .adjust_room(excess, BPF_ADJ_ROOM_MAC, flags)
+            .is_err()
+        {
+            return Err(Reason::DecapFailed);
+        }
     }
-    if !is_gso && padded != inner_len {
+    if !is_gso && inner_len != skb.len() {
         resize(skb, inner_len)?;
     }
     skb.linearise(Ethernet::LEN as u32);
@@ -55,6 +69,24 @@ pub(crate) fn strip(skb: &mut Skb, packet: &Tunnelled, is_gso: bool) -> Result<(
         Ok(())
     } else {
         Err(Reason::DecapFailed)
+    }
+}
+
+/// Cuts what follows the inner frame, but leaves or adds enough that `minimum` bytes follow its
+/// Ethernet header.
+#[inline(always)]
+fn pad(skb: &Skb, packet: &Tunnelled, inner_len: u32, minimum: u32) -> Result<(), Reason> {
+    let minimum = Ethernet::LEN as u32 + minimum;
+    let end = packet.start
+        + if inner_len < minimum {
+            minimum
+        } else {
+            inner_len
+        };
+    if end == skb.len() {
+        Ok(())
+    } else {
+        resize(skb, end)
     }
 }
 
