@@ -8,14 +8,15 @@ use std::{
 
 use serde::Serialize;
 
+use super::output;
 use crate::{
     config::{self, Report},
     model::{Fabric, Network},
 };
 
-/// Check a fabric file, for all of its hosts and on any machine.
+/// Check a fabric file, for all of its hosts and on any machine
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The fabric file
     file: PathBuf,
     /// Print the result as JSON
@@ -24,19 +25,16 @@ pub struct Args {
 }
 
 /// Prints what the file says, or all that is wrong with it.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let checked = config::load(&args.file);
-    if args.json {
-        let result = Outcome::new(checked.as_ref().err());
-        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&result)?)?;
-    } else {
-        match &checked {
-            Ok(fabric) => io::stdout().write_all(summary(fabric).as_bytes())?,
-            Err(report) => {
-                let page = report.render(color_on(&io::stderr()));
-                writeln!(io::stderr(), "{page}")?;
-            }
+    match &checked {
+        _ if args.json => {
+            output::json(&Outcome::new(checked.as_ref().err()))?;
         }
+        Ok(fabric) => {
+            output::text(&summary(fabric))?;
+        }
+        Err(report) => writeln!(io::stderr(), "{}", report.render(color_on(&io::stderr())))?,
     }
     Ok(if checked.is_ok() {
         ExitCode::SUCCESS

@@ -125,17 +125,14 @@ impl Findings {
         !self.is_incomplete
     }
 
-    /// Returns whether a key or something in it was at fault or not understood, so that its value,
-    /// or the lack of one, proves nothing.
+    /// Returns whether a key or an item of its list was at fault or not understood, so that its
+    /// value, or the lack of one, proves nothing.
     pub(super) fn may_be_unread(&self, key: &str) -> bool {
-        let inside = |separator| {
-            let prefix = format!("{key}{separator}");
-            self.blamed
-                .range(prefix.clone()..)
-                .next()
-                .is_some_and(|key| key.starts_with(&prefix))
-        };
-        self.is_incomplete || self.blamed.contains(key) || inside('.') || inside('[')
+        let item = format!("{key}[");
+        let next = self.blamed.range(item.clone()..).next();
+        self.is_incomplete
+            || self.blamed.contains(key)
+            || next.is_some_and(|next| next.starts_with(&item))
     }
 
     /// Returns whether a place touches one that is not TOML.

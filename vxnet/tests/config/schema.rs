@@ -4,9 +4,9 @@ use serde_json::Value;
 use vxnet::config::schema;
 
 const EXAMPLES: [&str; 3] = [
-    include_str!("../../examples/two-hosts.toml"),
-    include_str!("../../examples/two-networks.toml"),
-    include_str!("../../examples/ipv6-underlay.toml"),
+    include_str!("../../../examples/two-hosts.toml"),
+    include_str!("../../../examples/two-networks.toml"),
+    include_str!("../../../examples/ipv6-underlay.toml"),
 ];
 
 fn at(pointer: &str) -> Value {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use vxnet::config::parse;
 
-const VALID: &str = include_str!("../../examples/two-networks.toml");
+const VALID: &str = include_str!("../../../examples/two-networks.toml");
 
 fn page(text: &str) -> String {
     parse("fabric.toml", text)

@@ -9,7 +9,7 @@ use std::{
 
 use vxnet::config::{Report, load, parse};
 
-const VALID: &str = include_str!("../../examples/two-hosts.toml");
+const VALID: &str = include_str!("../../../examples/two-hosts.toml");
 
 fn refused(text: &str) -> Report {
     let start = Instant::now();
@@ -125,6 +125,12 @@ fn attack29_a_flood_of_errors() {
     ] {
         refused(&line.repeat((1 << 20) / line.len()));
     }
+    // After a thousand errors the parser is no longer listened to.
+    assert!(
+        refused(&"!\n".repeat(100_000))
+            .to_string()
+            .ends_with("\n999 errors in fabric.toml; the first 100 are shown")
+    );
     let unknown = lines(0..60_000, |index| format!("k{index} = 1\n"));
     assert_eq!(refused(&unknown).diagnostics().len(), 100);
     let unhosted = lines(0..30_000, |index| {
