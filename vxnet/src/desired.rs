@@ -23,7 +23,7 @@ pub fn desired(fabric: &Fabric, host: &str, observed: &Observed) -> Result<State
     let (key, value) = underlay.forwarding();
     state.insert(Id::Sysctl(key), Spec::Sysctl(value));
     let networks: Vec<&Network> = fabric.networks_of(&host.name).collect();
-    let guard = guard::guard(&networks, &observed.facts);
+    let guard = guard::guard(&networks, &underlay, &observed.facts);
     state.insert(Id::Guard, Spec::Guard(guard));
     for network in &networks {
         let mtu = mtu(network, &underlay);
@@ -67,4 +67,4 @@ fn bridge_mac(host: &str, network: &Network) -> Mac {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -16,6 +16,7 @@ use vxnet_tests::ping::Ping;
 use vxnet_tests::probe::Probe;
 use vxnet_tests::topology::{LabBuilder, UPLINK};
 use vxnet_tests::underlay::Family;
+use vxnet_tests::wait::eventually;
 
 use crate::burst::{Station, burst, test_frame};
 
@@ -77,6 +78,14 @@ fn fail_closed_when_the_pins_are_torn() -> Result<()> {
     lab.vxnet(1)?.kill()?;
     // Nothing but the pins keeps the programs attached now.
     remove_pins(&lab.bpffs.pin_directory("hv1"))?;
+    // The kernel detaches in the background; until then the programs forward as they should.
+    let guest = lab.guest("blue", 1, 1)?;
+    let target = lab.guest("blue", 1, 2)?.v4;
+    eventually(Duration::from_secs(5), || {
+        let reply = Ping::new(target).count(1).run(&guest.netns)?;
+        ensure!(reply.received == 0, "the programs are still attached");
+        Ok(())
+    })?;
     expect_closed(&lab, "without pins")?;
     // Starting again heals it.
     lab.vxnet(1)?.start()?;

@@ -20,7 +20,7 @@ use vxnet_common::{
 
 use super::underlay::{Underlay, Uplink, peers};
 use crate::{
-    model::{Fabric, Host, Network, Receive},
+    model::{Fabric, Host, Network},
     state::{Hook, Id, Link, Observed, Program, Spec, State, allocate, anchor_names},
 };
 
@@ -60,8 +60,14 @@ pub(super) fn fill(
         };
         segment.fill(state, &ports, observed);
     }
+    let stripping: BTreeSet<u32> = underlay
+        .stripping(&observed.facts)
+        .iter()
+        .map(|link| link.ifindex)
+        .collect();
     for uplink in underlay.uplinks.values() {
-        self::uplink(state, host, uplink, ports[&uplink.link.ifindex], observed);
+        let strips = stripping.contains(&uplink.link.ifindex);
+        self::uplink(state, uplink, strips, ports[&uplink.link.ifindex], observed);
     }
     if let Some(resolver) = resolver {
         program(state, resolver, Hook::TcIngress, "vx_resolve", observed);
@@ -170,7 +176,7 @@ fn port_row(link: &Link, kind: u32, segment: u32, flags: u32) -> Port {
 }
 
 /// Adds an uplink's rows and programs.
-fn uplink(state: &mut State, host: &Host, uplink: &Uplink<'_>, slot: u32, observed: &Observed) {
+fn uplink(state: &mut State, uplink: &Uplink<'_>, strips: bool, slot: u32, observed: &Observed) {
     let link = uplink.link;
     // A veth hands over checksums that its peer has not computed yet.
     let mut flags = if link.kind == "veth" {
@@ -188,7 +194,7 @@ fn uplink(state: &mut State, host: &Host, uplink: &Uplink<'_>, slot: u32, observ
     );
     state.insert(Id::PortSlot(link.ifindex), Spec::Slot(slot));
     program(state, link.ifindex, Hook::TcIngress, "vx_uplink", observed);
-    if uplink.in_use && host.receive != Receive::Tc && observed.facts.may_run_xdp(link) {
+    if strips {
         program(state, link.ifindex, Hook::Xdp, "vx_uplink_xdp", observed);
     }
 }

@@ -3,34 +3,43 @@
 //! A new port of a bridge learns and floods until a program of ours consumes its frames, and
 //! libvirt adds ports while no daemon runs. These rules stay in the kernel: what the bridge itself
 //! would forward, deliver or send on our bridges is dropped. Frames that our programs redirect
-//! never pass these hooks.
+//! never pass these hooks. Likewise a fence behind the uplinks keeps frames that XDP has stripped
+//! from the host while the TC program that takes them is missing.
 
 use std::fmt::Write as _;
 
+use super::underlay::Underlay;
 use crate::{
     model::Network,
     state::{Facts, Guard, Link},
 };
 
-/// Name of our table in nftables' bridge family.
-pub const TABLE: &str = "vxnet";
+/// Name of our tables in nftables.
+const TABLE: &str = "vxnet";
 
-/// Returns the rules for the host's networks, as `nft list` prints them.
-pub(super) fn guard(networks: &[&Network], facts: &Facts) -> Guard {
+/// Returns the rules for the host's networks and its uplinks.
+pub(super) fn guard(networks: &[&Network], underlay: &Underlay<'_>, facts: &Facts) -> Guard {
     let bridges: Vec<&str> = networks
         .iter()
         .map(|network| network.bridge.as_str())
         .collect();
-    let rules = if facts.can_match_bridge {
+    let mut rules = if facts.can_match_bridge {
         exact(&bridges)
     } else {
         inverted(&foreign_ports(&bridges, facts))
     };
+    let stripping = underlay.stripping(facts);
+    if !stripping.is_empty() {
+        rules.push_str(&fence(&stripping));
+    }
     Guard { rules }
 }
 
+/// A chain: its name, what it hooks, and its rules.
+type Chain = (String, String, Vec<String>);
+
 /// The hooks: where the bridge forwards, where it delivers to the host, where the host sends.
-const CHAINS: [(&str, &str, &str); 3] = [
+const HOOKS: [(&str, &str, &str); 3] = [
     ("forward", "ibrname", "iifname"),
     ("input", "ibrname", "iifname"),
     ("output", "obrname", "oifname"),
@@ -38,10 +47,9 @@ const CHAINS: [(&str, &str, &str); 3] = [
 
 /// Drops by the bridge's name, which needs the kernel's `nft_meta_bridge`.
 fn exact(bridges: &[&str]) -> String {
-    table(|rules, (_, bridge_match, _)| {
-        for bridge in bridges {
-            let _ = writeln!(rules, "\t\tmeta {bridge_match} \"{bridge}\" drop");
-        }
+    bridge_table(|bridge_match, _| {
+        let drop = |bridge| format!("meta {bridge_match} \"{bridge}\" drop");
+        bridges.iter().map(drop).collect()
     })
 }
 
@@ -49,27 +57,44 @@ fn exact(bridges: &[&str]) -> String {
 /// kernels that cannot tell the bridge. A port that joins another bridge while no daemon runs is
 /// cut off until one does: on such a kernel, closing is the safe way to fail.
 fn inverted(foreign: &[&str]) -> String {
-    table(|rules, (_, _, link_match)| {
-        for port in foreign {
-            let _ = writeln!(rules, "\t\t{link_match} \"{port}\" accept");
-        }
-        let _ = writeln!(rules, "\t\tdrop");
+    bridge_table(|_, link_match| {
+        let accept = |port| format!("{link_match} \"{port}\" accept");
+        let mut rules: Vec<String> = foreign.iter().map(accept).collect();
+        rules.push("drop".into());
+        rules
     })
 }
 
-fn table(fill: impl Fn(&mut String, (&str, &str, &str))) -> String {
-    let mut text = format!("table bridge {TABLE} {{\n");
-    for (index, chain) in CHAINS.into_iter().enumerate() {
-        if index > 0 {
-            text.push('\n');
-        }
-        let name = chain.0;
-        let _ = writeln!(text, "\tchain {name} {{");
-        let _ = writeln!(
-            text,
-            "\t\ttype filter hook {name} priority filter; policy accept;"
+fn bridge_table(rules: impl Fn(&str, &str) -> Vec<String>) -> String {
+    let chain = |(hook, bridge_match, link_match): (&str, &str, &str)| {
+        let base = format!("type filter hook {hook} priority filter; policy accept;");
+        (hook.to_owned(), base, rules(bridge_match, link_match))
+    };
+    table("bridge", HOOKS.into_iter().map(chain))
+}
+
+/// Drops, behind our TC program, what an uplink received for another address than its own. The
+/// host ignores such frames anyway, and so they are what a frame looks like that XDP stripped: if
+/// the TC program that takes them is missing, they end here and nobody sees them.
+fn fence(uplinks: &[&Link]) -> String {
+    let chain = |link: &&Link| {
+        let base = format!(
+            "type filter hook ingress device \"{}\" priority -500; policy accept;",
+            link.name
         );
-        fill(&mut text, chain);
+        let rule = "meta pkttype other drop".to_owned();
+        (format!("uplink-{}", link.ifindex), base, vec![rule])
+    };
+    table("netdev", uplinks.iter().map(chain))
+}
+
+fn table(family: &str, chains: impl Iterator<Item = Chain>) -> String {
+    let mut text = format!("table {family} {TABLE} {{\n");
+    for (name, base, rules) in chains {
+        let _ = writeln!(text, "\tchain {name} {{\n\t\t{base}");
+        for rule in rules {
+            let _ = writeln!(text, "\t\t{rule}");
+        }
         text.push_str("\t}\n");
     }
     text.push_str("}\n");

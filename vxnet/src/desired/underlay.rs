@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    model::{Fabric, Host},
+    model::{Fabric, Host, Receive},
     state::{Facts, Link},
 };
 
@@ -18,6 +18,7 @@ pub(super) struct Underlay<'a> {
     pub(super) family: u8,
     /// The smallest MTU of the links in use.
     pub(super) mtu: u32,
+    receive: Receive,
     /// Links that packets of peers may come in on, by ifindex.
     pub(super) uplinks: BTreeMap<u32, Uplink<'a>>,
 }
@@ -77,8 +78,21 @@ impl<'a> Underlay<'a> {
         Ok(Self {
             family,
             mtu,
+            receive: host.receive,
             uplinks,
         })
+    }
+
+    /// Returns the uplinks whose frames XDP may strip.
+    pub(super) fn stripping(&self, facts: &Facts) -> Vec<&'a Link> {
+        let strips = |uplink: &&Uplink<'a>| {
+            uplink.in_use && self.receive != Receive::Tc && facts.may_run_xdp(uplink.link)
+        };
+        self.uplinks
+            .values()
+            .filter(strips)
+            .map(|uplink| uplink.link)
+            .collect()
     }
 
     /// Returns the kernel parameter that `bpf_fib_lookup` asks for: forwarding on the link that it

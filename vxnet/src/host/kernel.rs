@@ -205,7 +205,7 @@ impl Kernel {
     async fn set(&mut self, id: &Id, spec: &Spec) -> Result<()> {
         match (id, spec) {
             (Id::Sysctl(key), Spec::Sysctl(value)) => sysctl::set(&self.paths, key, value),
-            (Id::Guard, Spec::Guard(guard)) => nft::replace(&guard.rules),
+            (Id::Guard, Spec::Guard(guard)) => nft::replace(&self.paths, &guard.rules),
             (Id::Bridge(name), Spec::Bridge(bridge)) => self.netlink.set_bridge(name, bridge).await,
             (Id::Anchor(bridge), Spec::Anchor { port, mtu }) => {
                 self.netlink.set_anchor(bridge, port, *mtu).await
@@ -311,7 +311,7 @@ impl Host for Kernel {
         let facts = self.facts().await?;
         let mut state = State::new();
         sysctl::observe(&self.paths, &mut state)?;
-        if let Some(rules) = nft::list()? {
+        if let Some(rules) = nft::observe(&self.paths)? {
             state.insert(Id::Guard, Spec::Guard(Guard { rules }));
         }
         self.observe_links(&mut state);

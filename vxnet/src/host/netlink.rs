@@ -272,6 +272,7 @@ fn seen(message: &LinkMessage) -> Seen {
             LinkAttribute::Address(address) => {
                 link.mac = address.as_slice().try_into().map(Mac).unwrap_or_default();
             }
+            LinkAttribute::Link(lower) => link.lower = Some(*lower),
             LinkAttribute::Controller(master) => link.master = Some(*master),
             LinkAttribute::IfAlias(alias) => {
                 link.is_ours = alias == OURS;

@@ -1,40 +1,88 @@
-//! nftables, through its command: the guard of our bridges.
+//! nftables, through its command: the guard of our bridges and uplinks.
 
 use std::{
+    fs,
     io::Write as _,
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
 
-/// Name of our table in the bridge family.
+use super::Paths;
+
+/// The families that we have a table in.
+const FAMILIES: [&str; 2] = ["bridge", "netdev"];
+/// Name of our tables.
 const TABLE: &str = "vxnet";
 const MISSING: &str = "cannot run nft\nhint: install nftables (`apt install nftables`)";
 
-/// Returns our table as `nft list` prints it, if it is there.
-pub(super) fn list() -> Result<Option<String>> {
-    let output = Command::new("nft")
-        .args(["--stateless", "list", "table", "bridge", TABLE])
-        .stdin(Stdio::null())
-        .output()
-        .context(MISSING)?;
-    Ok(output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
+/// What was asked for, and how nft printed it then: versions of nft print the same rules in
+/// different words, so that the rules themselves cannot be compared with what it prints.
+#[derive(Serialize, Deserialize)]
+struct Memory {
+    rules: String,
+    listing: String,
 }
 
-/// Replaces our table, in one transaction.
-pub(super) fn replace(rules: &str) -> Result<()> {
-    // `add` first, so that `delete` finds a table in any case.
-    run(&format!(
-        "add table bridge {TABLE}\ndelete table bridge {TABLE}\n{rules}"
-    ))
+/// Returns the rules that are in force: those asked for, or whatever nft prints if someone has
+/// changed them since; none if there are no tables of ours.
+pub(super) fn observe(paths: &Paths) -> Result<Option<String>> {
+    let listing = list()?;
+    if listing.is_empty() {
+        return Ok(None);
+    }
+    let memory = fs::read(memory(paths)).ok();
+    let memory: Option<Memory> = memory.and_then(|text| serde_json::from_slice(&text).ok());
+    Ok(Some(match memory {
+        Some(memory) if memory.listing == listing => memory.rules,
+        _ => listing,
+    }))
 }
 
-/// Removes our table.
+/// Replaces our tables, in one transaction.
+pub(super) fn replace(paths: &Paths, rules: &str) -> Result<()> {
+    run(&format!("{}{rules}", without()))?;
+    let memory = Memory {
+        rules: rules.into(),
+        listing: list()?,
+    };
+    fs::write(self::memory(paths), serde_json::to_vec(&memory)?)
+        .context("cannot note the rules in force")
+}
+
+/// Removes our tables.
 pub(super) fn remove() -> Result<()> {
-    run(&format!("delete table bridge {TABLE}\n"))
+    run(&without())
+}
+
+/// Returns commands that remove our tables; `add` first, so that `delete` finds one in any case.
+fn without() -> String {
+    FAMILIES
+        .iter()
+        .map(|family| format!("add table {family} {TABLE}\ndelete table {family} {TABLE}\n"))
+        .collect()
+}
+
+/// Returns our tables as nft prints them.
+fn list() -> Result<String> {
+    let mut listing = String::new();
+    for family in FAMILIES {
+        let output = Command::new("nft")
+            .args(["--stateless", "list", "table", family, TABLE])
+            .stdin(Stdio::null())
+            .output()
+            .context(MISSING)?;
+        if output.status.success() {
+            listing.push_str(&String::from_utf8_lossy(&output.stdout));
+        }
+    }
+    Ok(listing)
+}
+
+fn memory(paths: &Paths) -> PathBuf {
+    paths.run.join("guard.json")
 }
 
 /// Returns whether the kernel can match the bridge of a port (`nft_meta_bridge`).

@@ -47,9 +47,14 @@ pub struct Link {
     pub up: bool,
     pub is_ethernet: bool,
     pub addresses: Vec<IpNet>,
+    /// Ifindex of the link that this one sits on.
+    pub lower: Option<u32>,
     /// Made by vxnet.
     pub is_ours: bool,
 }
+
+/// Kinds of link that take frames for their own addresses from the link below.
+const SHARING: &[&str] = &["macvlan", "macvtap", "ipvlan", "ipvtap"];
 
 impl Facts {
     /// Returns the link of that name.
@@ -64,10 +69,17 @@ impl Facts {
             .filter(move |link| link.master == Some(bridge))
     }
 
-    /// Returns whether XDP can be tried on a link: a frame stripped on the port of a bridge or a
-    /// bond would be forwarded by it if TC were missing.
+    /// Returns whether XDP may strip frames on a link: only where nobody but the host itself takes
+    /// frames from it. A bridge or a bond above it, or a macvlan, would take what XDP stripped for
+    /// its own if TC were missing.
     pub fn may_run_xdp(&self, link: &Link) -> bool {
-        link.is_ethernet && link.master.is_none() && !self.xdp_refused.contains(&link.ifindex)
+        let shares = |upper: &Link| {
+            upper.lower == Some(link.ifindex) && SHARING.contains(&upper.kind.as_str())
+        };
+        link.is_ethernet
+            && link.master.is_none()
+            && !self.xdp_refused.contains(&link.ifindex)
+            && !self.links.values().any(shares)
     }
 }
 
