@@ -105,11 +105,18 @@ mod tests {
     }
 
     #[test]
+    fn an_ipv4_address_is_keyed_as_rfc_4291_maps_it() {
+        let expected = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 17];
+        assert_eq!(mapped([192, 0, 2, 17]), expected);
+    }
+
+    #[test]
     fn mac_classes() {
         assert!(Mac::BROADCAST.is_group());
         assert!(Mac([1, 0, 0x5e, 0, 0, 1]).is_group());
         assert!(!Mac([2, 0, 0, 0, 0, 1]).is_group());
         assert!(Mac([0; 6]).is_zero());
+        assert!(!Mac([0, 0, 0, 0, 0, 1]).is_zero());
         assert!(Mac([1, 0x80, 0xc2, 0, 0, 0x0f]).is_link_local());
         assert!(!Mac([1, 0x80, 0xc2, 0, 0, 0x10]).is_link_local());
     }

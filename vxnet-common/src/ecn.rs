@@ -107,6 +107,21 @@ mod tests {
     }
 
     #[test]
+    fn the_mark_changes_no_dscp_and_a_cut_header_nothing() {
+        let mut packet = [0u8; 24];
+        packet[4..6].copy_from_slice(&[0x45, 0xba]);
+        decapsulate(&mut packet[..], ethertype::IPV4, 4, CE).unwrap();
+        assert_eq!(packet[5], 0xbb);
+        let mut short = [0x45u8, 0x02, 0, 0];
+        assert_eq!(
+            decapsulate(&mut short[..], ethertype::IPV4, 0, CE),
+            Ok(()),
+            "nothing to mark"
+        );
+        assert_eq!(short, [0x45, 0x02, 0, 0]);
+    }
+
+    #[test]
     fn the_ipv6_traffic_class_keeps_its_neighbours() {
         let mut packet = [0u8; 40];
         packet[..4].copy_from_slice(&[0x6b, 0xaf, 0x12, 0x34]); // class 0xba, flow label 0xf1234

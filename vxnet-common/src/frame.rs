@@ -165,6 +165,33 @@ mod tests {
     }
 
     #[test]
+    fn writes_nothing_past_the_end() {
+        let header = UdpHdr {
+            src: [1; 2],
+            dst: [2; 2],
+            len: [3; 2],
+            check: [4; 2],
+        };
+        let mut packet = [0u8; 9];
+        assert!(!packet[..].write(2, &header));
+        assert!(!packet[..].write(usize::MAX, &header));
+        assert_eq!(packet, [0; 9]);
+        assert!(packet[..].write(1, &header));
+        assert_eq!(packet, [0, 1, 1, 2, 2, 3, 3, 4, 4]);
+    }
+
+    #[test]
+    fn r7348_19_q_13_both_kinds_of_tag_are_seen() {
+        let tagged = |ethertype: u16| {
+            let mut frame = [0u8; 14];
+            frame[12..].copy_from_slice(&ethertype.to_be_bytes());
+            Ethernet::parse(&frame[..], 0).unwrap().is_tagged()
+        };
+        assert!(tagged(0x8100) && tagged(0x88a8));
+        assert!(!tagged(0x0800) && !tagged(0x86dd) && !tagged(0x0806) && !tagged(0x0081));
+    }
+
+    #[test]
     fn traffic_class_of_both_families() {
         let mut v4 = [0u8; 20];
         v4[1] = 0xb9;
@@ -187,6 +214,8 @@ mod tests {
         let mut v6 = [0u8; 40];
         v6[6] = protocol::TCP;
         assert!(is_tcp(&v6[..], ethertype::IPV6, 0));
+        v6[6] = protocol::UDP;
+        assert!(!is_tcp(&v6[..], ethertype::IPV6, 0));
         assert!(!is_tcp(&v6[..], ethertype::IPV4 + 1, 0));
     }
 }

@@ -654,10 +654,9 @@ fn slots_are_kept_through_changes() {
 
 /// Takes the margin off rules that are indented like the code around them.
 fn rules(text: &str) -> String {
-    let lines = text.lines().map(|line| line.strip_prefix("        "));
-    lines.flatten().fold(String::new(), |text, line| {
-        text + &line.replace("    ", "\t") + "\n"
-    })
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let lines = lines.map(|line| line[8..].replace("    ", "\t") + "\n");
+    lines.collect()
 }
 
 #[test]
