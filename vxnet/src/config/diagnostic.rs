@@ -92,8 +92,8 @@ pub(super) struct Findings {
     diagnostics: Vec<Diagnostic>,
     /// The keys at fault.
     blamed: BTreeSet<String>,
-    /// The places that are not TOML. What stands there was guessed by the parser, so the later steps
-    /// neither trust it nor complain about it, nor of what may be missing because of it.
+    /// The places that are not TOML. What stands there was guessed by the parser, so the later
+    /// steps neither trust it nor complain about it, nor of what may be missing because of it.
     unreadable: Vec<Range<usize>>,
     /// Whether what is not there may have been meant to be.
     is_incomplete: bool,

@@ -9,7 +9,7 @@
 //!         spans     limits          mean
 //! ```
 //!
-//! The types in [`raw`] are the only list of keys: the JSON Schema comes from them, and `shape`
+//! The types in `raw` are the only list of keys: the JSON Schema comes from them, and `shape`
 //! compares the file with that schema. Nothing here touches the host, so a file is checked alike on
 //! every machine.
 

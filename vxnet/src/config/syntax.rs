@@ -81,8 +81,8 @@ fn unreadable(text: &str, span: &Range<usize>, line: &Range<usize>, message: &st
     Diagnostic::at(span.clone(), "", message).help(help)
 }
 
-/// Returns the place of the value in a line `key = value`, unless it begins like a string, a list or
-/// a table.
+/// Returns the place of the value in a line `key = value`, unless it begins like a string, a list
+/// or a table.
 fn bare_value(text: &str, line: &Range<usize>) -> Option<Range<usize>> {
     let (key, value) = text[line.clone()].split_once('=')?;
     if key.contains(['"', '\'', '[', '{', '#']) {

@@ -151,10 +151,16 @@ fn piece() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 2000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn no_mutation_of_a_file_panics(edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), piece()), 1..8)) {
+    fn no_mutation_of_a_file_panics(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), piece()), 1..8)
+    ) {
         let text = mutated(&edits);
         if let Err(report) = parse("fabric.toml", &text) {
             prop_assert!(!report.diagnostics().is_empty());

@@ -228,7 +228,7 @@ fn the_first_use_of_a_duplicate_key_is_the_one_of_its_table() {
         "underlay = \"172.31.0.122\"\nunderlay = \"172.31.0.9\"",
     );
     assert_eq!(of(&twice, 8), [7]);
-    // Behind a dot the parser says of which key, not of which table: better no place than a wrong one.
+    // Behind a dot the parser does not say of which table: better no place than a wrong one.
     let dotted = "host.h1.underlay = \"10.0.0.1\"\nhost.h2.underlay = \"10.0.0.2\"\n\
                   host.h1.underlay = \"10.0.0.3\"\n[network.n]\nbridge = \"br0\"\nvni = 1\n";
     assert!(of(dotted, 3).is_empty());

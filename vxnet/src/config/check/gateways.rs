@@ -99,7 +99,10 @@ fn absence(
 
 fn shared(address: IpAddr, first: Range<usize>, at: Diagnostic) -> Diagnostic {
     at.message(format!("gateway {address} is held twice"))
-        .help("give each host its own address; one address on several hosts (anycast) is not supported yet")
+        .help(
+            "give each host its own address: the same one on several hosts (anycast) is not \
+             supported yet",
+        )
         .related(first, "first used here")
 }
 
