@@ -3,7 +3,8 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{
-        BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_FIXED_GSO, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
+        BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_DECAP_L3_IPV6, BPF_F_ADJ_ROOM_FIXED_GSO,
+        bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
     },
     helpers::{bpf_skb_change_tail, bpf_xdp_adjust_head, bpf_xdp_adjust_meta},
 };
@@ -33,31 +34,25 @@ pub(crate) fn strip(skb: &mut Skb, packet: &Tunnelled, is_gso: bool) -> Result<(
         return Err(Reason::DecapFailed);
     };
     let inner_len = packet.end - packet.start;
-    let mut flags = u64::from(BPF_F_ADJ_ROOM_FIXED_GSO);
-    if skb.protocol() == ethertype::IPV6 && inner.0[12..] != ethertype::IPV6.to_be_bytes() {
-        flags |= u64::from(BPF_F_ADJ_ROOM_DECAP_L3_IPV4);
-    }
+    // Tells the kernel which family comes to light, if it is the other one: it types the packet
+    // anew, or the segments that a tap cuts from an IPv6 super-packet behind IPv4 are lost.
+    let is_ipv6 = inner.0[12..] == ethertype::IPV6.to_be_bytes();
+    let family = match (skb.protocol(), is_ipv6) {
+        (ethertype::IPV4, true) => BPF_F_ADJ_ROOM_DECAP_L3_IPV6,
+        (ethertype::IPV6, false) => BPF_F_ADJ_ROOM_DECAP_L3_IPV4,
+        _ => 0,
+    };
     // Growing is for frames that no IP stack sends: the kernel refuses it where a checksum is left
     // to the hardware (`skb->encapsulation`).
     if !is_gso {
         pad(skb, packet, inner_len, MINIMUM)?;
     }
-    let excess = -(packet.start as i32);
-    if skb
-        .ctx
-        .adjust_room(excess, BPF_ADJ_ROOM_MAC, flags)
-        .is_err()
-    {
-        // Before 6.3 there is no such flag, but more bytes do as well.
+    if !shrink(skb, packet.start, family) {
+        // Before 6.3 there are no such flags, but more bytes do as well for what is not GSO.
         if !is_gso {
             pad(skb, packet, inner_len, MINIMUM_IPV6)?;
         }
-        let flags = u64::from(BPF_F_ADJ_ROOM_FIXED_GSO);
-        if skb
-            .ctx
-            .adjust_room(excess, BPF_ADJ_ROOM_MAC, flags)
-            .is_err()
-        {
+        if !shrink(skb, packet.start, 0) {
             return Err(Reason::DecapFailed);
         }
     }
@@ -70,6 +65,14 @@ pub(crate) fn strip(skb: &mut Skb, packet: &Tunnelled, is_gso: bool) -> Result<(
     } else {
         Err(Reason::DecapFailed)
     }
+}
+
+/// Takes `bytes` out behind the Ethernet header; returns whether the kernel did.
+#[inline(always)]
+fn shrink(skb: &Skb, bytes: u32, family: u32) -> bool {
+    let flags = u64::from(BPF_F_ADJ_ROOM_FIXED_GSO | family);
+    let change = -(bytes as i32);
+    skb.ctx.adjust_room(change, BPF_ADJ_ROOM_MAC, flags).is_ok()
 }
 
 /// Cuts what follows the inner frame, but leaves or adds enough that `minimum` bytes follow its
