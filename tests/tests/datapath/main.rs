@@ -1,0 +1,27 @@
+//! The programs, frame by frame: BPF_PROG_TEST_RUN over tables that are filled by hand.
+//!
+//! A case is a frame, where it comes in, and everything that must happen: what is delivered to
+//! whom, byte for byte, whether the host gets it, which counters move and what is learned. Nothing
+//! else may happen. Names begin with the rule that a case stands for (of RFC 7348, RFC 6040,
+//! IEEE 802.1Q, third parties' cases and attacks).
+//!
+//! Frames shorter than an Ethernet header cannot be tested here, nor those of IP's EtherTypes
+//! without a whole IP header: the kernel refuses to run a TC program on them.
+
+mod case;
+mod counters;
+mod encap;
+mod fabric;
+mod flood;
+mod fuzz;
+mod outcome;
+mod port;
+mod receive;
+mod rows;
+mod source;
+mod test_run;
+mod underlay;
+mod underlay_ecn;
+mod underlay_malformed;
+mod underlay_paths;
+mod world;

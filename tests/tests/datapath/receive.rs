@@ -1,0 +1,260 @@
+//! Letting a frame into a world, and gathering what it brought about.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use vxnet_common::map::{LAYOUT, port::flag};
+use vxnet_common::meta::Stripped;
+
+use crate::counters::{Counter, Counts, growth};
+use crate::fabric::{PORT_A, PORT_B, PORT_C, PORT_RED, UPLINK, key};
+use crate::outcome::{Outcome, Receiver};
+use crate::rows;
+use crate::test_run::{self, TcRun};
+use crate::world::{World, settle};
+
+/// `TC_ACT_UNSPEC`: what comes next on the link gets the frame.
+const TC_ON: i32 = -1;
+const TC_DROP: i32 = 2;
+const TC_REDIRECT: i32 = 7;
+const XDP_PASS: u32 = 2;
+const XDP_REDIRECT: u32 = 4;
+
+/// How long a frame may take through a veth.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The ways that a packet of the underlay can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// XDP leaves everything alone.
+    Tc,
+    /// XDP strips what it can deliver and passes it up.
+    Strip,
+    /// XDP delivers by itself what does not gain from GRO.
+    Redirect,
+}
+
+impl Path {
+    pub(crate) const ALL: [Self; 3] = [Self::Tc, Self::Strip, Self::Redirect];
+}
+
+/// What XDP did with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    LeftAlone,
+    Stripped,
+    Redirected,
+}
+
+/// Lets a frame in that the station behind a local port sent.
+pub(crate) fn from_port(world: &mut World, slot: u32, frame: &[u8]) -> Result<Outcome> {
+    let ifindex = world.ifindex(slot);
+    from_link(world, ifindex, frame)
+}
+
+/// Lets a frame in on any link that the ports' program runs on.
+pub(crate) fn from_link(world: &mut World, ifindex: u32, frame: &[u8]) -> Result<Outcome> {
+    let before = prepare(world)?;
+    let run = test_run::tc(world.classifier("vx_port")?, ifindex, frame)?;
+    collect(world, &before, frame, Some(run))
+}
+
+/// Lets a packet in that came over the underlay, by one of the paths.
+pub(crate) fn from_underlay(world: &mut World, path: Path, frame: &[u8]) -> Result<Outcome> {
+    Ok(from_underlay_by(world, path, frame)?.1)
+}
+
+/// As [`from_underlay`], and tells what XDP did.
+pub(crate) fn from_underlay_by(
+    world: &mut World,
+    path: Path,
+    frame: &[u8],
+) -> Result<(Way, Outcome)> {
+    let (uplink, guest) = match path {
+        Path::Tc => (0, 0),
+        Path::Strip => (flag::STRIP, 0),
+        Path::Redirect => (flag::STRIP | flag::WIRE_CSUM, flag::XDP_TARGET),
+    };
+    rows::set_flags(world, UPLINK, uplink)?;
+    for slot in [PORT_A, PORT_B, PORT_C, PORT_RED] {
+        rows::set_flags(world, slot, guest)?;
+    }
+    let ifindex = world.ifindex(UPLINK);
+    let before = prepare(world)?;
+    let run = test_run::xdp(world.xdp()?, ifindex, frame)?;
+    match run.action {
+        XDP_PASS if run.meta.is_empty() => {
+            ensure!(run.frame == frame, "XDP changed what it left alone");
+            let run = test_run::tc(world.classifier("vx_uplink")?, ifindex, frame)?;
+            Ok((Way::LeftAlone, collect(world, &before, frame, Some(run))?))
+        }
+        XDP_PASS => {
+            check_note(world, frame, &run.meta)?;
+            // TEST_RUN cannot hand the note to TC. The frame goes the whole way for real instead.
+            let before = prepare(world)?;
+            world.underlay.send(frame)?;
+            Ok((Way::Stripped, collect(world, &before, frame, None)?))
+        }
+        XDP_REDIRECT => {
+            let run = TcRun {
+                action: TC_REDIRECT,
+                frame: run.frame,
+            };
+            Ok((Way::Redirected, collect(world, &before, frame, Some(run))?))
+        }
+        other => bail!("XDP action {other}"),
+    }
+}
+
+/// Checks what XDP tells TC about a stripped frame.
+fn check_note(world: &World, frame: &[u8], note: &[u8]) -> Result<()> {
+    let words: Vec<u32> = note
+        .chunks_exact(4)
+        .map(|word| u32::from_ne_bytes(word.try_into().expect("four bytes")))
+        .collect();
+    let [magic, layout, segment, vtep] = words[..] else {
+        bail!("XDP left {} bytes of metadata", note.len());
+    };
+    ensure!((magic, layout) == (Stripped::MAGIC, LAYOUT), "{words:x?}");
+    let (vni, _) = vxnet_tests::frame::inner_of(frame).context("XDP stripped no VXLAN")?;
+    ensure!(
+        world.vnis.get(&vni, 0)? == segment,
+        "the note names segment {segment}"
+    );
+    let row = world.vteps.get(&vtep, 0)?;
+    let source = match world.family {
+        crate::fabric::Family::V4 => {
+            let bytes: [u8; 4] = frame[26..30].try_into()?;
+            key(bytes.into())
+        }
+        crate::fabric::Family::V6 => frame[22..38].try_into()?,
+    };
+    ensure!(row.address == source, "the note names VTEP {vtep}");
+    Ok(())
+}
+
+/// What there was before a frame.
+struct Before {
+    counts: Counts,
+    fdb: std::collections::BTreeMap<(u32, [u8; 6]), (u8, u32)>,
+}
+
+fn prepare(world: &mut World) -> Result<Before> {
+    rows::reset_fdb(world)?;
+    Ok(Before {
+        counts: world.counts()?,
+        fdb: world.fdb()?,
+    })
+}
+
+/// Gathers the copies that were really sent, and tells from the counters who the verdict's own
+/// frame is for.
+fn collect(world: &World, before: &Before, sent: &[u8], run: Option<TcRun>) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    if run.is_none() {
+        await_delivery(world, before)?;
+    }
+    let counts = growth(&before.counts, &world.counts()?);
+    let copies: u64 = transmissions(&counts).map(|(_, count)| count).sum();
+    let own = run.as_ref().is_some_and(|run| run.action == TC_REDIRECT);
+    gather(world, &mut outcome, copies - u64::from(own && copies > 0))?;
+    match run {
+        Some(TcRun {
+            action: TC_ON,
+            frame,
+        }) => {
+            ensure!(frame == sent, "the host gets another frame than came");
+            outcome.passed = true;
+        }
+        Some(TcRun {
+            action: TC_REDIRECT,
+            frame,
+        }) => {
+            let waiting: Vec<Receiver> = transmissions(&counts)
+                .filter(|(receiver, count)| {
+                    let sent = outcome.delivered.get(receiver).map_or(0, Vec::len);
+                    *count > sent as u64
+                })
+                .map(|(receiver, _)| receiver)
+                .collect();
+            let [receiver] = waiting[..] else {
+                bail!("redirected, but on whose account? {waiting:?} of {counts:?}");
+            };
+            outcome.deliver(world.family, receiver, frame);
+        }
+        Some(TcRun {
+            action: TC_DROP, ..
+        })
+        | None => {}
+        Some(TcRun { action, .. }) => bail!("TC action {action}"),
+    }
+    outcome.counts = counts;
+    outcome.learned = world.learned(&before.fdb)?;
+    Ok(outcome)
+}
+
+/// Who was sent how many frames, by the counters.
+fn transmissions(counts: &Counts) -> impl Iterator<Item = (Receiver, u64)> {
+    counts.iter().filter_map(|(counter, count)| match counter {
+        Counter::PortTx(slot) => Some((Receiver::Port(*slot), *count)),
+        Counter::VtepTx(slot) => Some((Receiver::Vtep(*slot), *count)),
+        _ => None,
+    })
+}
+
+/// Waits until a packet that took the real way has been counted somewhere.
+fn await_delivery(world: &World, before: &Before) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let counts = growth(&before.counts, &world.counts()?);
+        let ended = |counter: &Counter| {
+            matches!(
+                counter,
+                Counter::PortTx(_) | Counter::VtepTx(_) | Counter::Drop(..)
+            )
+        };
+        if counts.keys().any(ended) {
+            // A flood counts one by one.
+            settle();
+            return Ok(());
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "no program has seen the packet: {counts:?}"
+        );
+    }
+}
+
+/// Reads `expected` frames from all links, and then what else is there.
+fn gather(world: &World, outcome: &mut Outcome, expected: u64) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut found = 0;
+    loop {
+        for (receiver, socket) in &world.receivers {
+            for frame in socket.collect(Duration::ZERO, |_| true)? {
+                found += 1;
+                outcome.deliver(world.family, *receiver, frame);
+            }
+        }
+        for frame in world.underlay.collect(Duration::ZERO, |_| true)? {
+            found += 1;
+            outcome.deliver(world.family, addressee(world, &frame), frame);
+        }
+        if found >= expected || Instant::now() > deadline {
+            return Ok(());
+        }
+    }
+}
+
+/// The peer that a packet on the underlay is addressed to; slot 0 is nobody.
+fn addressee(world: &World, frame: &[u8]) -> Receiver {
+    let destination = match world.family {
+        crate::fabric::Family::V4 => frame
+            .get(30..34)
+            .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
+            .map(|bytes| key(bytes.into())),
+        crate::fabric::Family::V6 => frame.get(38..54).and_then(|bytes| bytes.try_into().ok()),
+    };
+    let slot = destination.and_then(|address| world.vtep_slots.get(&address, 0).ok());
+    Receiver::Vtep(slot.unwrap_or(0))
+}

@@ -1,0 +1,96 @@
+//! Which of the receive paths a packet takes: the fast ones are taken, and only where they may be.
+
+use anyhow::{Result, ensure};
+use vxnet_common::map::port::flag;
+use vxnet_tests::frame::{BROADCAST, tcp};
+
+use crate::case::check;
+use crate::fabric::{
+    A, AT_ONE, B, C, GATEWAY_MAC, ONE, PORT_B, UPLINK, datagram, datagram6, v4, v6,
+};
+use crate::receive::{Path, Way, from_underlay_by};
+use crate::rows;
+use crate::test_run;
+use crate::world::World;
+
+fn way(world: &mut World, path: Path, inner: &[u8]) -> Result<Way> {
+    let packet = world.family.arrives(ONE, inner);
+    Ok(from_underlay_by(world, path, &packet)?.0)
+}
+
+#[test]
+fn the_fast_ways_are_taken() {
+    check(|world| {
+        let segment = tcp(v4(AT_ONE), v4(A), (1, 2), 3, b"segment");
+        let segment6 = tcp(v6(AT_ONE), v6(A), (1, 2), 3, b"segment");
+        let (datagram4, datagram6) = (datagram(AT_ONE, A), datagram6(AT_ONE, A));
+        let gateway = datagram(AT_ONE, GATEWAY_MAC);
+        let mut failures = Vec::new();
+        for (name, frame, strip, redirect) in [
+            ("udp", &datagram4, Way::Stripped, Way::Redirected),
+            ("udp over IPv6", &datagram6, Way::Stripped, Way::Redirected),
+            // Segments gain from GRO, which XDP would keep them from.
+            ("tcp", &segment, Way::Stripped, Way::Stripped),
+            ("tcp over IPv6", &segment6, Way::Stripped, Way::Stripped),
+            ("to the host", &gateway, Way::Stripped, Way::Stripped),
+            (
+                "unknown",
+                &datagram(AT_ONE, C),
+                Way::LeftAlone,
+                Way::LeftAlone,
+            ),
+            (
+                "broadcast",
+                &datagram(AT_ONE, BROADCAST),
+                Way::LeftAlone,
+                Way::LeftAlone,
+            ),
+        ] {
+            for (path, expected) in [
+                (Path::Tc, Way::LeftAlone),
+                (Path::Strip, strip),
+                (Path::Redirect, redirect),
+            ] {
+                let got = way(world, path, frame)?;
+                if got != expected {
+                    failures.push(format!(
+                        "{name} ({path:?}): expected {expected:?}, got {got:?}"
+                    ));
+                }
+            }
+        }
+        Ok(failures)
+    });
+}
+
+#[test]
+fn xdp_redirects_only_where_both_ends_can() {
+    check(|world| {
+        let packet = world.family.arrives(ONE, &datagram(AT_ONE, B));
+        let ifindex = world.ifindex(UPLINK);
+        let mut failures = Vec::new();
+        for (uplink, guest, redirects) in [
+            (flag::STRIP | flag::WIRE_CSUM, flag::XDP_TARGET, true),
+            (flag::STRIP | flag::WIRE_CSUM, 0, false),
+            (flag::STRIP, flag::XDP_TARGET, false),
+            (flag::WIRE_CSUM, flag::XDP_TARGET, false),
+        ] {
+            rows::reset_fdb(world)?;
+            rows::set_flags(world, UPLINK, uplink)?;
+            rows::set_flags(world, PORT_B, guest)?;
+            let run = test_run::xdp(world.xdp()?, ifindex, &packet)?;
+            ensure!(matches!(run.action, 2 | 4), "XDP action {}", run.action);
+            if (run.action == 4) != redirects {
+                failures.push(format!(
+                    "uplink {uplink} port {guest}: action {}",
+                    run.action
+                ));
+            }
+            let stripped = !redirects && uplink & flag::STRIP != 0;
+            if run.meta.is_empty() == stripped {
+                failures.push(format!("uplink {uplink} port {guest}: note {:?}", run.meta));
+            }
+        }
+        Ok(failures)
+    });
+}

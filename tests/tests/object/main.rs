@@ -1,0 +1,199 @@
+//! The BPF object as the compiler made it: what a loader and the kernel will find in it.
+//!
+//! Needs neither root nor a kernel with BPF.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aya_obj::{Map, Object, ProgramSection, generated::bpf_map_type};
+use vxnet_common::{
+    map::{
+        MAX_FDB, MAX_FLOOD, MAX_PORTS, MAX_SEGMENTS, MAX_VTEPS,
+        fdb::{FdbEntry, FdbKey},
+        local::Local,
+        port::Port,
+        segment::{FloodKey, Segment},
+        stats::{PortStats, VtepStats},
+        vtep::Vtep,
+    },
+    reason::Reason,
+};
+
+/// The kernel keeps 15 bytes of a name and cuts the rest.
+const LONGEST_NAME: usize = 15;
+
+/// Maps that belong to aya-log; its names and layouts are its own.
+const LOG_MAPS: [&str; 2] = ["AYA_LOGS", "AYA_LOG_BUF"];
+
+/// What the programs may ask of the kernel, all of it in the oldest kernel that vxnet supports.
+const HELPERS: &[(i32, &str)] = &[
+    (1, "map_lookup_elem"),
+    (2, "map_update_elem"),
+    (3, "map_delete_elem"),
+    (5, "ktime_get_ns"),
+    (8, "get_smp_processor_id"),
+    (9, "skb_store_bytes"),
+    (13, "clone_redirect"),
+    (23, "redirect"),
+    (25, "perf_event_output"),
+    (26, "skb_load_bytes"),
+    (34, "get_hash_recalc"),
+    (38, "skb_change_tail"),
+    (39, "skb_pull_data"),
+    (43, "skb_change_head"),
+    (44, "xdp_adjust_head"),
+    (50, "skb_adjust_room"),
+    (51, "redirect_map"),
+    (54, "xdp_adjust_meta"),
+    (65, "xdp_adjust_tail"),
+    (69, "fib_lookup"),
+    (130, "ringbuf_output"),
+    (131, "ringbuf_reserve"),
+    (132, "ringbuf_submit"),
+    (133, "ringbuf_discard"),
+    (152, "redirect_neigh"),
+    (160, "ktime_get_coarse_ns"),
+    (181, "loop"),
+];
+
+fn object() -> Object {
+    Object::parse(vxnet::host::object_bytes()).expect("an object that aya can load")
+}
+
+fn size(size: usize) -> u32 {
+    u32::try_from(size).expect("a size of a map's row")
+}
+
+#[test]
+fn programs_stand_in_the_sections_of_their_hooks() {
+    let programs: BTreeMap<String, &str> = object()
+        .programs
+        .iter()
+        .map(|(name, program)| {
+            let kind = match &program.section {
+                ProgramSection::SchedClassifier => "tc",
+                ProgramSection::Xdp { frags: false, .. } => "xdp",
+                other => panic!("{name} is in section {other:?}"),
+            };
+            (name.clone(), kind)
+        })
+        .collect();
+    let expected = [
+        ("vx_port", "tc"),
+        ("vx_resolve", "tc"),
+        ("vx_uplink", "tc"),
+        ("vx_uplink_xdp", "xdp"),
+    ];
+    let expected = expected.map(|(name, kind)| (name.to_owned(), kind));
+    assert_eq!(programs, BTreeMap::from(expected));
+}
+
+#[test]
+fn the_licence_opens_the_helpers_that_want_gpl() {
+    // The kernel's list of compatible licences: include/linux/license.h.
+    let compatible = [
+        "GPL",
+        "GPL v2",
+        "GPL and additional rights",
+        "Dual BSD/GPL",
+        "Dual MIT/GPL",
+        "Dual MPL/GPL",
+    ];
+    let object = object();
+    let licence = object.license.to_str().expect("a readable licence");
+    assert!(compatible.contains(&licence), "{licence}");
+    for (name, program) in &object.programs {
+        assert_eq!(program.license, object.license, "{name}");
+    }
+}
+
+#[test]
+fn maps_are_laid_out_as_vxnet_common_says() {
+    use bpf_map_type::{BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_PERCPU_ARRAY};
+    let (array, hash) = (BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH);
+    let per_cpu = BPF_MAP_TYPE_PERCPU_ARRAY;
+    let rows = [
+        ("LOCAL", array, 4, size_of::<Local>(), 1),
+        ("PORT_SLOTS", hash, 4, 4, MAX_PORTS),
+        ("PORTS", array, 4, size_of::<Port>(), MAX_PORTS),
+        ("PORT_STATS", per_cpu, 4, size_of::<PortStats>(), MAX_PORTS),
+        ("DROPS", per_cpu, 4, 8, MAX_PORTS * Reason::SLOTS),
+        ("SEGMENTS", array, 4, size_of::<Segment>(), MAX_SEGMENTS),
+        ("VNIS", hash, 4, 4, MAX_SEGMENTS),
+        ("FLOOD", hash, size_of::<FloodKey>(), 4, MAX_FLOOD),
+        ("VTEPS", array, 4, size_of::<Vtep>(), MAX_VTEPS),
+        ("VTEP_SLOTS", hash, 16, 4, MAX_VTEPS),
+        ("VTEP_STATS", per_cpu, 4, size_of::<VtepStats>(), MAX_VTEPS),
+        (
+            "FDB",
+            hash,
+            size_of::<FdbKey>(),
+            size_of::<FdbEntry>(),
+            MAX_FDB,
+        ),
+    ];
+    let object = object();
+    let mut expected: BTreeSet<&str> = LOG_MAPS.into();
+    for (name, kind, key, value, rows) in rows {
+        expected.insert(name);
+        let map = object
+            .maps
+            .get(name)
+            .unwrap_or_else(|| panic!("no map {name}"));
+        let found = (
+            map.map_type(),
+            map.key_size(),
+            map.value_size(),
+            map.max_entries(),
+        );
+        assert_eq!(found, (kind as u32, size(key), size(value), rows), "{name}");
+        assert_eq!(
+            map.pinning(),
+            aya_obj::maps::PinningType::ByName,
+            "{name}: maps outlive the daemon"
+        );
+    }
+    let unknown: Vec<&String> = object
+        .maps
+        .iter()
+        // The compiler's constants are maps too, of sections instead of symbols.
+        .filter(|(name, map)| !name.starts_with('.') && is_table(map))
+        .map(|(name, _)| name)
+        .filter(|name| !expected.contains(name.as_str()))
+        .collect();
+    assert!(
+        unknown.is_empty(),
+        "maps that vxnet_common does not document: {unknown:?}"
+    );
+}
+
+fn is_table(map: &Map) -> bool {
+    map.section_kind() == aya_obj::EbpfSectionKind::Maps
+        || map.section_kind() == aya_obj::EbpfSectionKind::BtfMaps
+}
+
+#[test]
+fn the_kernel_shows_names_in_full() {
+    let object = object();
+    let names = object.programs.keys().chain(object.maps.keys());
+    let long: Vec<&String> = names.filter(|name| name.len() > LONGEST_NAME).collect();
+    assert!(long.is_empty(), "cut by the kernel: {long:?}");
+}
+
+#[test]
+fn programs_call_only_helpers_of_the_oldest_kernel() {
+    /// `BPF_JMP | BPF_CALL`; a source register of 0 tells helpers from functions.
+    const CALL: u8 = 0x85;
+    let object = object();
+    for function in object.functions.values() {
+        for instruction in &function.instructions {
+            if instruction.code == CALL && instruction.src_reg() == 0 {
+                let helper = instruction.imm;
+                assert!(
+                    HELPERS.iter().any(|(number, _)| *number == helper),
+                    "{} calls helper {helper}, which the list does not know",
+                    function.name
+                );
+            }
+        }
+    }
+}
