@@ -101,6 +101,10 @@ mod tests {
         assert_eq!(Vni::new(0), None);
         assert_eq!(Vni::new(1 << 24), None);
         assert_eq!(Vni::new(0xff_ffff).map(Vni::to_wire), Some([0xff; 3]));
+        assert_eq!(
+            Vni::new(0x12_3456).map(Vni::to_wire),
+            Some([0x12, 0x34, 0x56])
+        );
         assert_eq!(Vni::from_wire([0, 1, 2]).map(Vni::value), Some(0x102));
     }
 

@@ -258,6 +258,17 @@ fn attack12_an_ipv4_header_length_that_lies_moves_no_bound() {
         packet[IP] = 0x40 | ihl;
         assert_eq!(on(4, &packet), Outer::Foreign, "IHL {ihl}");
     }
+    // One that would read the destination 192.0.18.181 as port 4789, and on from there.
+    let mut packet = v4();
+    packet[IP] = 0x44;
+    set(&mut packet, IP + 18, &4789u16.to_be_bytes());
+    set(&mut packet, IP + 20, &50u16.to_be_bytes());
+    packet[IP + 24] = 0x08;
+    let local = Local {
+        underlay: mapped([192, 0, 0x12, 0xb5]),
+        ..local(4)
+    };
+    assert_eq!(classify(&packet[..], &local, false), Outer::Foreign);
     // Longer than it is: what is read as UDP header is not one.
     for ihl in 6..16 {
         let mut packet = v4();
