@@ -106,7 +106,7 @@ fn resize(skb: &Skb, len: u32) -> Result<(), Reason> {
 /// Strips the outer header of a packet in XDP and leaves a note for TC; returns whether it did.
 /// If not, the packet is as it was.
 #[inline(always)]
-pub(crate) fn strip_with_note(frame: &Frame, start: u32, note: &Stripped) -> bool {
+pub(crate) fn strip_with_note(frame: &mut Frame, start: u32, note: &Stripped) -> bool {
     let ctx = frame.ctx.as_ptr().cast();
     // The note's room first: some drivers have none, and then nothing has happened yet.
     // SAFETY: the helpers take the context of an XDP program.

@@ -7,7 +7,12 @@ use vxnet_common::{
     reason::Reason,
 };
 
-use crate::{account, encap::Departure, flood, packet::Skb};
+use crate::{
+    account,
+    encap::Departure,
+    flood,
+    packet::{self, Skb},
+};
 
 /// Bytes of a frame that the programs look at: Ethernet, IP and TCP header with a few options.
 pub(crate) const HEADERS: u32 = 14 + 60 + 20;
@@ -58,11 +63,11 @@ pub(crate) fn deliver_locally(skb: &mut Skb, context: &Context<'_>, to: To) -> R
     match to {
         To::Port { slot, ifindex, .. } => {
             account::port_tx(slot, skb.len());
-            Ok(skb.redirect(ifindex))
+            Ok(packet::redirect(ifindex))
         }
         To::Host { slot, ifindex } => {
             account::port_tx(slot, skb.len());
-            Ok(skb.redirect_ingress(ifindex))
+            Ok(packet::redirect_ingress(ifindex))
         }
         To::Flood { .. } => flood::flood(skb, context, None),
         To::Vtep(_) => Err(Reason::SplitHorizon),

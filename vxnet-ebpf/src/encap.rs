@@ -21,7 +21,7 @@ use vxnet_common::{
 use crate::{
     account, gso, maps,
     next_hop::{self, Way},
-    packet::{Bytes, Skb},
+    packet::{self, Bytes, Skb},
 };
 
 /// Bytes of an inner Ethernet header, which the kernel must know to segment a super-packet. Not
@@ -101,7 +101,7 @@ impl Departure {
     ) -> Result<i32, Reason> {
         account::vtep_tx(slot, self.fields.inner_len);
         if way.is_resolved() && !(way.is_renewed() && self.typed) {
-            return Ok(skb.redirect(way.ifindex()));
+            return Ok(packet::redirect(way.ifindex()));
         }
         if self.typed {
             let Some(vtep) = maps::VTEPS.get(slot) else {
@@ -113,7 +113,7 @@ impl Departure {
         // of a link of ours: coming in there it is typed anew, and `vx_resolve` sends it on.
         match local.resolver {
             0 => Err(Reason::NoNeighbour),
-            resolver => Ok(skb.redirect_ingress(resolver)),
+            resolver => Ok(packet::redirect_ingress(resolver)),
         }
     }
 

@@ -17,7 +17,14 @@ use vxnet_common::{
     reason::Reason,
 };
 
-use crate::{account, deliver::Context, encap::Departure, maps, next_hop::Way, packet::Skb};
+use crate::{
+    account,
+    deliver::Context,
+    encap::Departure,
+    maps,
+    next_hop::Way,
+    packet::{self, Skb},
+};
 
 /// What the copying loops share.
 struct Flood {
@@ -93,8 +100,8 @@ pub(crate) fn flood(
     }
     match (flood.waiting_link, flood.waiting_host) {
         (0, _) => Err(Reason::NoDestination),
-        (bridge, true) => Ok(skb.redirect_ingress(bridge)),
-        (link, false) => Ok(skb.redirect(link)),
+        (bridge, true) => Ok(packet::redirect_ingress(bridge)),
+        (link, false) => Ok(packet::redirect(link)),
     }
 }
 

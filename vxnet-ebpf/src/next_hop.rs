@@ -134,9 +134,9 @@ fn is_resolved(hop: &NextHop) -> bool {
 fn look_up(skb: &Skb, local: &Local, address: &[u8; 16]) -> NextHop {
     let mut params = request(local, address);
     match fib(skb, &mut params) {
-        // SAFETY: the helper filled the union with the MTU, because the request has a length.
         BPF_FIB_LKUP_RET_SUCCESS => NextHop {
             ifindex: params.ifindex,
+            // SAFETY: the helper filled the union with the MTU, because the request has a length.
             mtu: u32::from(unsafe { params.__bindgen_anon_1.mtu_result }),
             dst: params.dmac,
             src: params.smac,
@@ -227,5 +227,5 @@ fn output(skb: *mut __sk_buff, local: *const Local, address: *const [u8; 16]) ->
     }
     let length = size_of::<bpf_redir_neigh>() as i32;
     // SAFETY: `neighbour` is as long as said.
-    unsafe { bpf_redirect_neigh(params.ifindex, &mut neighbour, length, 0) as i32 }
+    unsafe { bpf_redirect_neigh(params.ifindex, &raw mut neighbour, length, 0) as i32 }
 }

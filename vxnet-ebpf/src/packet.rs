@@ -25,6 +25,20 @@ fn at<T>(data: usize, end: usize, offset: usize) -> Option<*mut T> {
     Some((data + offset) as *mut T)
 }
 
+/// Sends the packet that a TC program runs on out of a link, once it returns this action.
+#[inline(always)]
+pub(crate) fn redirect(ifindex: u32) -> i32 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_redirect(ifindex, 0) as i32 }
+}
+
+/// Lets the packet that a TC program runs on come in on a link.
+#[inline(always)]
+pub(crate) fn redirect_ingress(ifindex: u32) -> i32 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_redirect(ifindex, u64::from(BPF_F_INGRESS)) as i32 }
+}
+
 /// A packet in a TC program.
 pub(crate) struct Skb {
     pub(crate) ctx: TcContext,
@@ -94,20 +108,6 @@ impl Skb {
         (stripped.magic == Stripped::MAGIC).then_some(stripped)
     }
 
-    /// Sends the packet out of a link.
-    #[inline(always)]
-    pub(crate) fn redirect(&self, ifindex: u32) -> i32 {
-        // SAFETY: the helper has no preconditions.
-        unsafe { bpf_redirect(ifindex, 0) as i32 }
-    }
-
-    /// Lets the packet come in on a link.
-    #[inline(always)]
-    pub(crate) fn redirect_ingress(&self, ifindex: u32) -> i32 {
-        // SAFETY: the helper has no preconditions.
-        unsafe { bpf_redirect(ifindex, u64::from(BPF_F_INGRESS)) as i32 }
-    }
-
     /// Sends a copy out of a link, or lets it come in on it.
     #[inline(always)]
     pub(crate) fn copy_to(&self, ifindex: u32, ingress: bool) -> bool {
@@ -165,7 +165,7 @@ pub(crate) struct Frame {
 impl Frame {
     /// Returns a place for metadata in front of the packet, if the program made room for it.
     #[inline(always)]
-    pub(crate) fn metadata(&self) -> Option<&mut Stripped> {
+    pub(crate) fn metadata(&mut self) -> Option<&mut Stripped> {
         let stripped: *mut Stripped = at(self.ctx.metadata(), self.ctx.metadata_end(), 0)?;
         // SAFETY: `at` checked the bounds, the kernel aligns metadata to 4 bytes, and nobody else
         // sees the packet while the program runs.

@@ -102,12 +102,37 @@ pub(super) fn detach(
         }
         _ => pin(paths, ifindex, hook),
     };
-    match fs::remove_file(&place) {
+    let removed = fs::remove_file(&place);
+    if way == Attachment::Clsact {
+        remove_qdisc(paths, ifindex, link);
+    }
+    match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove {}", place.display()))
         }
         _ => Ok(()),
     }
+}
+
+/// Removes the clsact qdisc of a link if vxnet made it and nobody has a filter in it any more.
+fn remove_qdisc(paths: &Paths, ifindex: u32, link: Option<&str>) {
+    let ours = [Hook::TcIngress, Hook::TcEgress];
+    if ours
+        .iter()
+        .any(|hook| marker(paths, ifindex, *hook).exists())
+        || !qdisc_marker(paths, ifindex).exists()
+    {
+        return;
+    }
+    if let Some(link) = link
+        && ours.iter().all(|hook| filters(link, *hook).is_empty())
+    {
+        // The link may vanish at any moment, and its qdisc with it.
+        let _ = std::process::Command::new("tc")
+            .args(["qdisc", "del", "dev", link, "clsact"])
+            .output();
+    }
+    let _ = fs::remove_file(qdisc_marker(paths, ifindex));
 }
 
 /// Returns the links and hooks that are pinned or noted, whether they still work or not.
@@ -165,13 +190,14 @@ fn is_attached(program: &SchedClassifier, link: &str, direction: TcAttachType) -
         .is_ok_and(|(_, programs)| programs.iter().any(|program| program.id() == id))
 }
 
+/// Attaches or replaces our filter; returns whether the qdisc had to be made.
 fn attach_clsact(
     program: &mut SchedClassifier,
     target: Target<'_>,
     direction: TcAttachType,
-) -> Result<()> {
+) -> Result<bool> {
     // The qdisc may be there already, ours or another's.
-    let _ = tc::qdisc_add_clsact(target.name);
+    let made = tc::qdisc_add_clsact(target.name).is_ok();
     let old = SchedClassifierLink::attached(target.name, direction, PRIORITY, HANDLE, None)?;
     let id = match program.attach_to_link(old) {
         Ok(id) => id,
@@ -188,7 +214,7 @@ fn attach_clsact(
     };
     // The kernel holds the filter; dropping this handle would remove it.
     std::mem::forget(program.take_link(id)?);
-    Ok(())
+    Ok(made)
 }
 
 fn attach_xdp(program: &mut aya::programs::Xdp, pin: &PathBuf, target: Target<'_>) -> Result<()> {
@@ -235,8 +261,17 @@ fn by_id(id: u32) -> Option<Program> {
     })
 }
 
-/// Returns the id of the program in our clsact filter, which only `tc` prints by name.
+/// Returns the id of the program in our clsact filter.
 fn filter_program(link: &str, hook: Hook) -> Option<u32> {
+    filters(link, hook).iter().find_map(|filter| {
+        let ours = filter["pref"].as_u64() == Some(u64::from(PRIORITY));
+        let id = filter["options"]["prog"]["id"].as_u64()?;
+        ours.then_some(u32::try_from(id).ok()?)
+    })
+}
+
+/// Returns the filters of a clsact qdisc, as `tc` describes them.
+fn filters(link: &str, hook: Hook) -> Vec<serde_json::Value> {
     let direction = if hook == Hook::TcEgress {
         "egress"
     } else {
@@ -244,14 +279,11 @@ fn filter_program(link: &str, hook: Hook) -> Option<u32> {
     };
     let output = std::process::Command::new("tc")
         .args(["-json", "filter", "show", "dev", link, direction])
-        .output()
-        .ok()?;
-    let filters: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
-    filters.as_array()?.iter().find_map(|filter| {
-        let ours = filter["pref"].as_u64() == Some(u64::from(PRIORITY));
-        let id = filter["options"]["prog"]["id"].as_u64()?;
-        ours.then_some(u32::try_from(id).ok()?)
-    })
+        .output();
+    output
+        .ok()
+        .and_then(|output| serde_json::from_slice(&output.stdout).ok())
+        .unwrap_or_default()
 }
 
 fn pin(paths: &Paths, ifindex: u32, hook: Hook) -> PathBuf {
@@ -261,6 +293,11 @@ fn pin(paths: &Paths, ifindex: u32, hook: Hook) -> PathBuf {
 /// File that notes a clsact filter: there is no link to pin.
 fn marker(paths: &Paths, ifindex: u32, hook: Hook) -> PathBuf {
     paths.run.join(format!("{ifindex}-{}", hook.name()))
+}
+
+/// File that notes that vxnet made a link's clsact qdisc.
+fn qdisc_marker(paths: &Paths, ifindex: u32) -> PathBuf {
+    paths.run.join(format!("{ifindex}.qdisc"))
 }
 
 fn direction(hook: Hook) -> Option<TcAttachType> {
