@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use vxnet_common::map::{LAYOUT, port::flag};
 use vxnet_common::meta::Stripped;
 
 use crate::counters::{Counter, Counts, growth};
-use crate::fabric::{PORT_A, PORT_B, PORT_C, PORT_RED, UPLINK, key};
+use crate::fabric::{Family, PORT_A, PORT_B, PORT_C, PORT_RED, UPLINK, key};
 use crate::outcome::{Outcome, Receiver};
 use crate::rows;
 use crate::test_run::{self, TcRun};
@@ -92,7 +92,7 @@ pub(crate) fn from_underlay_by(
             check_note(world, frame, &run.meta)?;
             // TEST_RUN cannot hand the note to TC. The frame goes the whole way for real instead.
             let before = prepare(world)?;
-            world.underlay.send(frame)?;
+            world.underlay().send(frame)?;
             Ok((Way::Stripped, collect(world, &before, frame, None)?))
         }
         XDP_REDIRECT => {
@@ -116,18 +116,23 @@ fn check_note(world: &World, frame: &[u8], note: &[u8]) -> Result<()> {
         bail!("XDP left {} bytes of metadata", note.len());
     };
     ensure!((magic, layout) == (Stripped::MAGIC, LAYOUT), "{words:x?}");
-    let (vni, _) = vxnet_tests::frame::inner_of(frame).context("XDP stripped no VXLAN")?;
+    let udp = match world.family {
+        Family::V4 => 14 + usize::from(frame[14] & 0x0f) * 4,
+        Family::V6 => 14 + 40,
+    };
+    let [_, a, b, c] = <[u8; 4]>::try_from(&frame[udp + 11..udp + 15])?;
+    let vni = u32::from_be_bytes([0, a, b, c]);
     ensure!(
         world.vnis.get(&vni, 0)? == segment,
         "the note names segment {segment}"
     );
     let row = world.vteps.get(&vtep, 0)?;
     let source = match world.family {
-        crate::fabric::Family::V4 => {
+        Family::V4 => {
             let bytes: [u8; 4] = frame[26..30].try_into()?;
             key(bytes.into())
         }
-        crate::fabric::Family::V6 => frame[22..38].try_into()?,
+        Family::V6 => frame[22..38].try_into()?,
     };
     ensure!(row.address == source, "the note names VTEP {vtep}");
     Ok(())
@@ -230,13 +235,13 @@ fn gather(world: &World, outcome: &mut Outcome, expected: u64) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     let mut found = 0;
     loop {
-        for (receiver, socket) in &world.receivers {
+        for (receiver, socket) in world.receivers() {
             for frame in socket.collect(Duration::ZERO, |_| true)? {
                 found += 1;
                 outcome.deliver(world.family, *receiver, frame);
             }
         }
-        for frame in world.underlay.collect(Duration::ZERO, |_| true)? {
+        for frame in world.underlay().collect(Duration::ZERO, |_| true)? {
             found += 1;
             outcome.deliver(world.family, addressee(world, &frame), frame);
         }
@@ -249,11 +254,11 @@ fn gather(world: &World, outcome: &mut Outcome, expected: u64) -> Result<()> {
 /// The peer that a packet on the underlay is addressed to; slot 0 is nobody.
 fn addressee(world: &World, frame: &[u8]) -> Receiver {
     let destination = match world.family {
-        crate::fabric::Family::V4 => frame
+        Family::V4 => frame
             .get(30..34)
             .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
             .map(|bytes| key(bytes.into())),
-        crate::fabric::Family::V6 => frame.get(38..54).and_then(|bytes| bytes.try_into().ok()),
+        Family::V6 => frame.get(38..54).and_then(|bytes| bytes.try_into().ok()),
     };
     let slot = destination.and_then(|address| world.vtep_slots.get(&address, 0).ok());
     Receiver::Vtep(slot.unwrap_or(0))

@@ -1,6 +1,10 @@
 //! The rows of the fabric's tables.
 
 use anyhow::Result;
+use aya::{
+    Pod,
+    maps::{HashMap, MapData},
+};
 use vxnet_common::{
     addr::Mac,
     map::{
@@ -25,6 +29,10 @@ use crate::world::{self, World};
 
 /// Fills the tables of a new world.
 pub(crate) fn fill(world: &mut World) -> Result<()> {
+    clear(&mut world.port_slots)?;
+    clear(&mut world.vnis)?;
+    clear(&mut world.flood)?;
+    clear(&mut world.vtep_slots)?;
     configure(world, VXLAN_PORT)?;
     for (slot, link) in (1..).zip(LINKS) {
         let row = port(world.ifindex(slot), slot, link);
@@ -138,10 +146,7 @@ pub(crate) fn configure(world: &mut World, port: u16) -> Result<()> {
 
 /// Makes the FDB what it was before the first frame.
 pub(crate) fn reset_fdb(world: &mut World) -> Result<()> {
-    let keys: Vec<FdbKey> = world.fdb.keys().collect::<Result<_, _>>()?;
-    for key in keys {
-        world.fdb.remove(&key)?;
-    }
+    clear(&mut world.fdb)?;
     let now = world::now()?;
     let stale = now - AGEING;
     for (segment, mac, place, slot, origin, last_seen) in [
@@ -182,6 +187,40 @@ pub(crate) fn reset_fdb(world: &mut World) -> Result<()> {
             last_seen,
         };
         world.fdb.insert(FdbKey::new(segment, Mac(mac)), row, 0)?;
+    }
+    Ok(())
+}
+
+/// Gives a segment other members to flood to; list places above them are left empty.
+pub(crate) fn set_flood(
+    world: &mut World,
+    segment: u32,
+    ports: &[u32],
+    vteps: &[u32],
+) -> Result<()> {
+    for (list, members) in [(list::PORTS, ports), (list::VTEPS, vteps)] {
+        for (index, slot) in (0..).zip(members) {
+            let key = FloodKey {
+                segment,
+                list,
+                index,
+            };
+            world.flood.insert(key, slot, 0)?;
+        }
+    }
+    let row = Segment {
+        flood_ports: u32::try_from(ports.len())?,
+        flood_vteps: u32::try_from(vteps.len())?,
+        ..world.segments.get(&segment, 0)?
+    };
+    Ok(world.segments.set(segment, row, 0)?)
+}
+
+/// Empties a table.
+fn clear<K: Pod, V: Pod>(map: &mut HashMap<MapData, K, V>) -> Result<()> {
+    let keys: Vec<K> = map.keys().collect::<Result<_, _>>()?;
+    for key in keys {
+        map.remove(&key)?;
     }
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! A namespace with the links of the fabric, the loaded programs and their maps.
 
-use std::{collections::BTreeMap, thread, time::Duration};
+use std::{collections::BTreeMap, sync::Mutex, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, HashMap, Map, MapData},
-    programs::{SchedClassifier, TcAttachType, Xdp, XdpMode},
+    programs::{
+        SchedClassifier, TcAttachType, Xdp, XdpMode, tc::SchedClassifierLinkId, xdp::XdpLinkId,
+    },
 };
 use nix::{net::if_::if_nametoindex, time::ClockId};
 use vxnet_common::map::{
@@ -28,10 +30,13 @@ use crate::rows;
 /// The link behind the uplink: the underlay.
 const UNDERLAY: &str = "ulp";
 
+/// Worlds that are not in use: the verifier takes a second for each.
+static IDLE: Mutex<Vec<World>> = Mutex::new(Vec::new());
+
 /// Everything that a case runs in.
 pub(crate) struct World {
     pub(crate) family: Family,
-    pub(crate) ifindexes: Vec<u32>,
+    net: Option<Net>,
     ebpf: Ebpf,
     pub(crate) counters: Counters,
     pub(crate) local: Array<MapData, Local>,
@@ -43,83 +48,39 @@ pub(crate) struct World {
     pub(crate) vteps: Array<MapData, Vtep>,
     pub(crate) vtep_slots: HashMap<MapData, [u8; 16], u32>,
     pub(crate) fdb: HashMap<MapData, FdbKey, FdbEntry>,
-    /// What leaves the switch by each local port, and by the uplink.
-    pub(crate) receivers: BTreeMap<Receiver, PacketSocket>,
-    pub(crate) underlay: PacketSocket,
 }
 
-/// Builds a world for an underlay family, and runs `work` inside it.
+/// The links, and what comes out of them.
+struct Net {
+    /// By slot of `PORTS`, from 1.
+    ifindexes: Vec<u32>,
+    receivers: BTreeMap<Receiver, PacketSocket>,
+    underlay: PacketSocket,
+    xdp: XdpLinkId,
+    tc: SchedClassifierLinkId,
+}
+
+/// Runs `work` inside a world with an underlay of a family.
 pub(crate) fn with<T: Send>(
     family: Family,
     work: impl FnOnce(&mut World) -> Result<T> + Send,
 ) -> Result<T> {
     let scope = Scope::open("dp")?;
     let netns = links(&scope)?;
-    let bpffs = Bpffs::mount(&scope)?;
-    let pins = bpffs.pin_directory("dp");
-    std::fs::create_dir_all(&pins)?;
-    let mut receivers = BTreeMap::new();
-    for (slot, link) in (1..).zip(LINKS) {
-        if slot != UPLINK {
-            let far = if is_bridge(slot) {
-                link.to_owned()
-            } else {
-                format!("{link}p")
-            };
-            receivers.insert(Receiver::Port(slot), PacketSocket::open(&netns, &far)?);
-        }
-    }
-    let underlay = PacketSocket::open(&netns, UNDERLAY)?;
-    netns.enter(|| {
-        let mut ebpf = EbpfLoader::new()
-            .default_map_pin_directory(&pins)
-            .override_global("AYA_LOG_LEVEL", &0u8, false)
-            .load(vxnet::host::object_bytes())?;
-        let ifindexes = LINKS
-            .map(if_nametoindex)
-            .into_iter()
-            .collect::<Result<_, _>>()?;
-        for name in ["vx_port", "vx_resolve", "vx_uplink"] {
-            let program: &mut SchedClassifier = ebpf.program_mut(name).context(name)?.try_into()?;
-            program.load().context(name)?;
-        }
-        let program: &mut Xdp = ebpf
-            .program_mut("vx_uplink_xdp")
-            .context("XDP")?
-            .try_into()?;
-        program.load().context("vx_uplink_xdp")?;
-        // TEST_RUN of XDP wants a link whose driver runs it; the frames that XDP strips go on to TC
-        // for real, because only the kernel can carry the metadata over.
-        program.attach("ul", XdpMode::Driver)?;
-        let program: &mut SchedClassifier = ebpf
-            .program_mut("vx_uplink")
-            .context("uplink")?
-            .try_into()?;
-        program.attach("ul", TcAttachType::Ingress)?;
-        let mut world = World {
-            family,
-            ifindexes,
-            counters: Counters {
-                ports: take(&mut ebpf, "PORT_STATS")?.try_into()?,
-                vteps: take(&mut ebpf, "VTEP_STATS")?.try_into()?,
-                drops: take(&mut ebpf, "DROPS")?.try_into()?,
-            },
-            local: take(&mut ebpf, "LOCAL")?.try_into()?,
-            port_slots: take(&mut ebpf, "PORT_SLOTS")?.try_into()?,
-            ports: take(&mut ebpf, "PORTS")?.try_into()?,
-            segments: take(&mut ebpf, "SEGMENTS")?.try_into()?,
-            vnis: take(&mut ebpf, "VNIS")?.try_into()?,
-            flood: take(&mut ebpf, "FLOOD")?.try_into()?,
-            vteps: take(&mut ebpf, "VTEPS")?.try_into()?,
-            vtep_slots: take(&mut ebpf, "VTEP_SLOTS")?.try_into()?,
-            fdb: take(&mut ebpf, "FDB")?.try_into()?,
-            ebpf,
-            receivers,
-            underlay,
-        };
-        rows::fill(&mut world)?;
-        work(&mut world)
-    })?
+    let idle = IDLE.lock().expect("no panic while locked").pop();
+    let mut world = match idle {
+        Some(world) => world,
+        None => World::load(&scope)?,
+    };
+    let inside = &netns;
+    let (world, result) = netns.enter(move || -> Result<_> {
+        world.enter(inside, family)?;
+        let result = work(&mut world);
+        world.leave()?;
+        Ok((world, result))
+    })??;
+    IDLE.lock().expect("no panic while locked").push(world);
+    result
 }
 
 fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map> {
@@ -153,12 +114,126 @@ fn links(scope: &Scope) -> Result<Netns> {
         }
     }
     let mac = vxnet_common::addr::Mac(UPLINK_MAC);
-    batch += &format!("link set ul address {mac}\n");
+    // Room for a full-sized frame with its outer header.
+    batch += &format!("link set ul address {mac} mtu 1600\nlink set ulp mtu 1600\n");
     netns.line("ip -batch -").stdin(batch).run()?;
     Ok(netns)
 }
 
 impl World {
+    /// Loads the programs; their maps are nobody else's.
+    fn load(scope: &Scope) -> Result<Self> {
+        let bpffs = Bpffs::mount(scope)?;
+        let pins = bpffs.pin_directory("dp");
+        std::fs::create_dir_all(&pins)?;
+        let mut ebpf = EbpfLoader::new()
+            .default_map_pin_directory(&pins)
+            .override_global("AYA_LOG_LEVEL", &0u8, false)
+            .load(vxnet::host::object_bytes())?;
+        for name in ["vx_port", "vx_resolve", "vx_uplink"] {
+            let program: &mut SchedClassifier = ebpf.program_mut(name).context(name)?.try_into()?;
+            program.load().context(name)?;
+        }
+        let program: &mut Xdp = ebpf
+            .program_mut("vx_uplink_xdp")
+            .context("XDP")?
+            .try_into()?;
+        program.load().context("vx_uplink_xdp")?;
+        Ok(Self {
+            family: Family::V4,
+            net: None,
+            counters: Counters {
+                ports: take(&mut ebpf, "PORT_STATS")?.try_into()?,
+                vteps: take(&mut ebpf, "VTEP_STATS")?.try_into()?,
+                drops: take(&mut ebpf, "DROPS")?.try_into()?,
+            },
+            local: take(&mut ebpf, "LOCAL")?.try_into()?,
+            port_slots: take(&mut ebpf, "PORT_SLOTS")?.try_into()?,
+            ports: take(&mut ebpf, "PORTS")?.try_into()?,
+            segments: take(&mut ebpf, "SEGMENTS")?.try_into()?,
+            vnis: take(&mut ebpf, "VNIS")?.try_into()?,
+            flood: take(&mut ebpf, "FLOOD")?.try_into()?,
+            vteps: take(&mut ebpf, "VTEPS")?.try_into()?,
+            vtep_slots: take(&mut ebpf, "VTEP_SLOTS")?.try_into()?,
+            fdb: take(&mut ebpf, "FDB")?.try_into()?,
+            ebpf,
+        })
+    }
+
+    /// Takes possession of the links of a namespace, which this thread is in.
+    fn enter(&mut self, netns: &Netns, family: Family) -> Result<()> {
+        let mut receivers = BTreeMap::new();
+        for (slot, link) in (1..).zip(LINKS) {
+            if slot != UPLINK {
+                let far = if is_bridge(slot) {
+                    link.to_owned()
+                } else {
+                    format!("{link}p")
+                };
+                receivers.insert(Receiver::Port(slot), PacketSocket::open(netns, &far)?);
+            }
+        }
+        // TEST_RUN of XDP wants a link whose driver runs it; the frames that XDP strips go on to TC
+        // for real, because only the kernel can carry the metadata over.
+        let program: &mut Xdp = self
+            .ebpf
+            .program_mut("vx_uplink_xdp")
+            .context("XDP")?
+            .try_into()?;
+        let xdp = program.attach("ul", XdpMode::Driver)?;
+        let program: &mut SchedClassifier = self
+            .ebpf
+            .program_mut("vx_uplink")
+            .context("uplink")?
+            .try_into()?;
+        let tc = program.attach("ul", TcAttachType::Ingress)?;
+        self.family = family;
+        self.net = Some(Net {
+            ifindexes: LINKS
+                .into_iter()
+                .map(if_nametoindex)
+                .collect::<Result<_, _>>()?,
+            receivers,
+            underlay: PacketSocket::open(netns, UNDERLAY)?,
+            xdp,
+            tc,
+        });
+        rows::fill(self)
+    }
+
+    /// Lets go of the links.
+    fn leave(&mut self) -> Result<()> {
+        let net = self.net.take().context("not in any namespace")?;
+        let program: &mut Xdp = self
+            .ebpf
+            .program_mut("vx_uplink_xdp")
+            .context("XDP")?
+            .try_into()?;
+        program.detach(net.xdp)?;
+        let program: &mut SchedClassifier = self
+            .ebpf
+            .program_mut("vx_uplink")
+            .context("uplink")?
+            .try_into()?;
+        Ok(program.detach(net.tc)?)
+    }
+
+    fn net(&self) -> &Net {
+        self.net
+            .as_ref()
+            .expect("cases run between `enter` and `leave`")
+    }
+
+    /// What leaves the switch by the local ports.
+    pub(crate) fn receivers(&self) -> &BTreeMap<Receiver, PacketSocket> {
+        &self.net().receivers
+    }
+
+    /// The other end of the uplink.
+    pub(crate) fn underlay(&self) -> &PacketSocket {
+        &self.net().underlay
+    }
+
     pub(crate) fn classifier(&self, name: &str) -> Result<&SchedClassifier> {
         Ok(self
             .ebpf
@@ -174,7 +249,7 @@ impl World {
 
     /// The ifindex of the link in a slot of `PORTS`.
     pub(crate) fn ifindex(&self, slot: u32) -> u32 {
-        self.ifindexes[slot as usize - 1]
+        self.net().ifindexes[slot as usize - 1]
     }
 
     pub(crate) fn counts(&self) -> Result<Counts> {

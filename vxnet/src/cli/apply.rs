@@ -1,6 +1,6 @@
 //! `vxnet apply`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 
@@ -24,10 +24,13 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
     let assignment = Assignment::load(&args.config, args.host.as_deref())?;
     let done = daemon::apply(&assignment, paths).await?;
-    let mut text: String = done.iter().map(|op| format!("{op}\n")).collect();
-    text.push_str(&match done.len() {
-        0 => format!("host {}: nothing to change\n", assignment.host),
-        count => format!("host {}: {count} changes applied\n", assignment.host),
-    });
+    let mut text = String::new();
+    for op in &done {
+        writeln!(text, "{op}")?;
+    }
+    match done.len() {
+        0 => writeln!(text, "host {}: nothing to change", assignment.host)?,
+        count => writeln!(text, "host {}: {count} changes applied", assignment.host)?,
+    }
     output::text(&text)
 }

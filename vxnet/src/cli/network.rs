@@ -26,6 +26,10 @@ pub(super) fn run(command: &Command, paths: &Paths) -> Result<ExitCode> {
 
 /// A network of this host.
 #[derive(Serialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the fields are the names of the JSON"
+)]
 pub(super) struct Network {
     network: String,
     bridge: String,

@@ -1,6 +1,6 @@
 //! Printing: tables for people, JSON for programs.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{fmt::Write as _, io::Write as _, process::ExitCode};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -66,7 +66,7 @@ pub(super) fn table<R: Row>(rows: &[R]) -> String {
     for line in &lines {
         let mut padded = String::new();
         for (cell, width) in line.iter().zip(&widths) {
-            padded.push_str(&format!("{cell:<width$}  "));
+            let _ = write!(padded, "{cell:<width$}  ");
         }
         text.push_str(padded.trim_end());
         text.push('\n');

@@ -33,6 +33,10 @@ pub(super) fn run(command: &Command, paths: &Paths) -> Result<ExitCode> {
 
 /// A link that vxnet runs on.
 #[derive(Serialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the fields are the names of the JSON"
+)]
 struct Port {
     network: Option<String>,
     port: String,

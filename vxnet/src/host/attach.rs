@@ -76,7 +76,10 @@ pub(super) fn attach(
             attach_tcx(object.classifier(name)?, &pin, target, direction)
         }
         (Some(direction), Attachment::Clsact) => {
-            attach_clsact(object.classifier(name)?, target, direction)?;
+            if attach_clsact(object.classifier(name)?, target, direction)? {
+                fs::write(qdisc_marker(paths, target.ifindex), "")
+                    .context("cannot note the qdisc")?;
+            }
             fs::write(marker(paths, target.ifindex, hook), name).context("cannot note the filter")
         }
     }
@@ -199,18 +202,17 @@ fn attach_clsact(
     // The qdisc may be there already, ours or another's.
     let made = tc::qdisc_add_clsact(target.name).is_ok();
     let old = SchedClassifierLink::attached(target.name, direction, PRIORITY, HANDLE, None)?;
-    let id = match program.attach_to_link(old) {
-        Ok(id) => id,
-        Err(_) => {
-            let options = NlOptions {
-                priority: PRIORITY,
-                handle: HANDLE,
-                classid: None,
-            };
-            program
-                .attach_with_options(target.name, direction, TcAttachOptions::Netlink(options))
-                .with_context(|| format!("cannot attach to {}", target.name))?
-        }
+    let id = if let Ok(id) = program.attach_to_link(old) {
+        id
+    } else {
+        let options = NlOptions {
+            priority: PRIORITY,
+            handle: HANDLE,
+            classid: None,
+        };
+        program
+            .attach_with_options(target.name, direction, TcAttachOptions::Netlink(options))
+            .with_context(|| format!("cannot attach to {}", target.name))?
     };
     // The kernel holds the filter; dropping this handle would remove it.
     std::mem::forget(program.take_link(id)?);

@@ -180,7 +180,7 @@ pub(super) fn absent_is_fine(result: Result<(), MapError>) -> Result<()> {
 /// Returns all rows of a hash map. Rows that the kernel removes meanwhile are left out.
 pub(super) fn entries<K: Pod + Ord, V: Pod>(map: &HashMap<MapData, K, V>) -> Result<Vec<(K, V)>> {
     let mut entries = Vec::new();
-    for entry in map.iter() {
+    for entry in map {
         match entry {
             Ok(entry) => entries.push(entry),
             Err(MapError::KeyNotFound) => {}

@@ -1,6 +1,7 @@
 //! nftables, through its command: the guard of our bridges and uplinks.
 
 use std::{
+    fmt::Write as _,
     fs,
     io::Write as _,
     path::PathBuf,
@@ -59,10 +60,12 @@ pub(super) fn remove() -> Result<()> {
 
 /// Returns commands that remove our tables; `add` first, so that `delete` finds one in any case.
 fn without() -> String {
-    FAMILIES
-        .iter()
-        .map(|family| format!("add table {family} {TABLE}\ndelete table {family} {TABLE}\n"))
-        .collect()
+    let mut commands = String::new();
+    for family in FAMILIES {
+        let _ = writeln!(commands, "add table {family} {TABLE}");
+        let _ = writeln!(commands, "delete table {family} {TABLE}");
+    }
+    commands
 }
 
 /// Returns our tables as nft prints them.
