@@ -21,7 +21,7 @@ use super::*;
 use crate::{
     model::Receive,
     plan::plan,
-    state::{Hook, Link},
+    state::{Hook, Link, Program},
 };
 
 /// Returns what `host1` should be.
@@ -294,6 +294,22 @@ fn xdp_strips_only_while_both_programs_run() {
         let flags = port(&state, ETH0).flags;
         assert_eq!(flags & flag::STRIP != 0, armed, "{running:?}");
         assert_eq!(port(&state, ETH1).flags & flag::STRIP, 0);
+    }
+}
+
+#[test]
+fn xdp_is_disarmed_when_a_program_has_left_only_its_pin() {
+    let fabric = red_fabric(4);
+    for hook in [Hook::TcIngress, Hook::Xdp] {
+        let (mut machine, _) = settled(&fabric);
+        let state = &mut machine.observed.state;
+        state.insert(Id::Program(ETH0, hook), Spec::Program(Program::PIN));
+        let state = of(&fabric, &machine);
+        assert_eq!(port(&state, ETH0).flags & flag::STRIP, 0, "{hook:?}");
+        let ops = plan(&machine.observed.state, &state);
+        let lines: Vec<_> = ops.iter().map(ToString::to_string).collect();
+        let renewed = format!("~ {} program of link 2", hook.name());
+        assert_eq!(lines, ["~ port row 1".to_owned(), renewed]);
     }
 }
 

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     plan::Op,
     reconcile::Host,
-    state::{Bridge, Facts, Guard, Hook, Id, Observed, Spec, State},
+    state::{Bridge, Facts, Guard, Hook, Id, Observed, Program, Spec, State},
 };
 
 /// The kernel of this host, with vxnet's programs loaded.
@@ -151,12 +151,7 @@ impl Kernel {
 
     fn observe_programs(&self, state: &mut State) {
         for (ifindex, hook) in attach::pins(&self.paths) {
-            // A pin without a running program is there to be removed or renewed.
-            let stale = crate::state::Program {
-                name: String::new(),
-                tag: 0,
-            };
-            state.insert(Id::Program(ifindex, hook), Spec::Program(stale));
+            state.insert(Id::Program(ifindex, hook), Spec::Program(Program::PIN));
         }
         for seen in self.links.values() {
             for (hook, program) in attach::observe(&self.paths, self.way, target(seen)) {

@@ -8,7 +8,7 @@ use std::{
 use ipnet::IpNet;
 use vxnet_common::addr::Mac;
 
-use super::{Hook, State};
+use super::{Hook, Id, Program, Spec, State};
 
 /// One look at a host.
 #[derive(Clone, Debug, Default)]
@@ -84,8 +84,9 @@ impl Facts {
 }
 
 impl Observed {
-    /// Returns whether a program of ours runs there.
+    /// Returns whether a program of ours runs there. One that has lost its link is only a pin.
     pub fn runs(&self, ifindex: u32, hook: Hook) -> bool {
-        self.state.contains_key(&super::Id::Program(ifindex, hook))
+        let found = self.state.get(&Id::Program(ifindex, hook));
+        matches!(found, Some(Spec::Program(program)) if *program != Program::PIN)
     }
 }

@@ -134,6 +134,14 @@ pub struct Program {
     pub tag: u64,
 }
 
+impl Program {
+    /// A pin whose program runs nowhere: it is there to be removed or renewed.
+    pub const PIN: Self = Self {
+        name: String::new(),
+        tag: 0,
+    };
+}
+
 impl fmt::Display for Id {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
