@@ -18,7 +18,7 @@ use self::events::Events;
 use crate::{
     config,
     desired::desired,
-    host::{Kernel, Paths},
+    host::{Kernel, Paths, maps::Maps},
     model::Fabric,
     plan::Op,
     reconcile::converge,
@@ -142,7 +142,7 @@ pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bo
 
 /// Frees expired FDB rows. They are dead already: the data path checks the age at each look-up.
 fn expire(kernel: &mut Kernel) {
-    let expired = kernel.maps().and_then(super::host::maps::Maps::expire_fdb);
+    let expired = kernel.maps().and_then(Maps::expire_fdb);
     match expired {
         Ok(0) => {}
         Ok(count) => log::debug!("{count} FDB rows expired"),

@@ -60,6 +60,22 @@ pub(super) struct Filter {
     vtep: Option<IpAddr>,
 }
 
+impl Filter {
+    /// Returns whether the row is meant.
+    fn matches(&self, row: &Entry) -> bool {
+        self.network
+            .as_ref()
+            .is_none_or(|name| *name == row.network)
+            && self
+                .port
+                .as_ref()
+                .is_none_or(|name| row.port.as_ref() == Some(name))
+            && self
+                .vtep
+                .is_none_or(|address| row.vtep == Some(address.to_string()))
+    }
+}
+
 /// How many rows a flush removed.
 #[derive(Serialize)]
 struct Flushed {
@@ -78,7 +94,7 @@ pub(super) fn run(command: &Command, paths: &Paths) -> Result<ExitCode> {
             view.check(filter)?;
             let mut rows = view.rows(&maps)?;
             rows.retain(|row| {
-                view.matches(filter, row)
+                filter.matches(row)
                     && mac
                         .as_ref()
                         .is_none_or(|mac| mac.eq_ignore_ascii_case(&row.mac))
@@ -89,9 +105,7 @@ pub(super) fn run(command: &Command, paths: &Paths) -> Result<ExitCode> {
             view.check(filter)?;
             let flushed = maps.remove_fdb(|key, entry| {
                 entry.origin == origin::LEARNED
-                    && view
-                        .row(key, entry)
-                        .is_some_and(|row| view.matches(filter, &row))
+                    && view.row(key, entry).is_some_and(|row| filter.matches(&row))
             })?;
             if format.json {
                 return output::json(&Flushed { flushed });
@@ -215,19 +229,5 @@ impl View {
             age_s: is_learned.then(|| self.now.saturating_sub(entry.last_seen) / 1_000_000_000),
             origin: if is_learned { "learned" } else { "static" },
         })
-    }
-
-    fn matches(&self, filter: &Filter, row: &Entry) -> bool {
-        filter
-            .network
-            .as_ref()
-            .is_none_or(|name| *name == row.network)
-            && filter
-                .port
-                .as_ref()
-                .is_none_or(|name| row.port.as_ref() == Some(name))
-            && filter
-                .vtep
-                .is_none_or(|address| row.vtep == Some(address.to_string()))
     }
 }

@@ -21,7 +21,8 @@ const CRATES: &[Crate] = &[
             room("plan", &["state"]),
             room("reconcile", &["desired", "plan", "state", "model"]),
             // Input and output. The host is not told that a fabric came from a file.
-            room("host", &["state", "model", "plan"]),
+            // `reconcile` says what a host must be able to do, and knows no host.
+            room("host", &["state", "model", "plan", "reconcile"]),
             room(
                 "daemon",
                 &[
