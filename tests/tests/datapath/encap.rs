@@ -81,7 +81,7 @@ fn r7348_golden_bytes() {
                 // Ethernet: next hop, uplink, IPv4
                 "0200 0000 aa22 0200 0000 aa01 0800",
                 // version, TOS, length 96; id 0, DF; TTL 64, UDP, checksum; addresses
-                "4500 0060 0000 4000 4011 b6a1 c000 0211 c000 0222",
+                "4500 0060 0000 4000 4011 b659 c000 0211 c000 0222",
             ]
             .concat(),
             Family::V6 => [
