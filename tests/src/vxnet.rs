@@ -26,6 +26,7 @@ pub struct Vxnet {
     pins: PathBuf,
     daemon: Option<Background>,
     starts: u32,
+    uses_clsact: bool,
 }
 
 impl Vxnet {
@@ -46,6 +47,7 @@ impl Vxnet {
             pins,
             daemon: None,
             starts: 0,
+            uses_clsact: false,
         })
     }
 
@@ -65,12 +67,21 @@ impl Vxnet {
         fs::write(self.config_path(), toml).context("the lab's configuration file")
     }
 
+    /// Makes vxnet attach to TC as on kernels without TCX.
+    pub fn use_clsact(&mut self) {
+        self.uses_clsact = true;
+    }
+
     /// What to export before calling the binary by hand.
-    pub fn environment(&self) -> [(&'static str, PathBuf); 2] {
-        [
+    pub fn environment(&self) -> Vec<(&'static str, PathBuf)> {
+        let mut variables = vec![
             ("VXNET_PIN_DIR", self.pins.clone()),
             ("VXNET_RUN_DIR", self.run_directory()),
-        ]
+        ];
+        if self.uses_clsact {
+            variables.push(("VXNET_ATTACH", "clsact".into()));
+        }
+        variables
     }
 
     /// Starts the daemon and waits until it says that forwarding is programmed.

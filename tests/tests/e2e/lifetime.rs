@@ -105,7 +105,33 @@ fn f22_a_second_daemon_is_refused() -> Result<()> {
 
 #[test]
 fn p36_teardown_leaves_nothing() -> Result<()> {
-    let mut lab = lab("nothing").prepare()?;
+    leaves_nothing(lab("nothing").prepare()?)
+}
+
+#[test]
+fn p36_teardown_leaves_nothing_of_clsact_filters() -> Result<()> {
+    let mut lab = lab("clsact").prepare()?;
+    lab.vxnet(1)?.use_clsact();
+    leaves_nothing(lab)
+}
+
+#[test]
+fn f16_clsact_filters_outlive_the_daemon_and_are_replaced_without_loss() -> Result<()> {
+    let mut lab = lab("filters").prepare()?;
+    lab.vxnet(1)?.use_clsact();
+    lab.start()?;
+    lab.plug_all()?;
+    let netns = lab.hypervisor(1)?.netns.clone();
+    let filters = netns.line("tc filter show dev eth0 ingress").run()?;
+    ensure!(filters.contains("vx_uplink"), "no filter: {filters}");
+    unharmed(&mut lab, |lab| {
+        lab.vxnet(1)?.kill()?;
+        std::thread::sleep(Duration::from_millis(500));
+        lab.vxnet(1)?.start()
+    })
+}
+
+fn leaves_nothing(mut lab: Lab) -> Result<()> {
     let netns = lab.hypervisor(1)?.netns.clone();
     let before = Snapshot::take(&netns)?;
     lab.start()?;

@@ -114,10 +114,12 @@ fn keep(mut lab: Lab, report: &mut Report) -> ! {
     for hypervisor in &mut lab.hypervisors {
         let name = hypervisor.name.clone();
         if let Ok(vxnet) = hypervisor.vxnet() {
-            let [pins, run] = vxnet
+            let variables: String = vxnet
                 .environment()
-                .map(|(name, path)| format!("{name}={}", path.display()));
-            report.note(&format!("in {name}: export {pins} {run}"));
+                .iter()
+                .map(|(name, value)| format!(" {name}={}", value.display()))
+                .collect();
+            report.note(&format!("in {name}: export{variables}"));
         }
     }
     report.note("Ctrl-C (or SIGTERM) removes the lab");
