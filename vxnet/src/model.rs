@@ -67,11 +67,14 @@ pub struct Host {
 /// Where an uplink takes VXLAN packets off the wire.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Receive {
-    /// At XDP where the driver of the link supports it, else at TC.
+    /// At XDP where the driver of the link supports it (directly on hardware), else at TC.
     #[default]
     Auto,
-    /// At XDP, in the driver or generic.
+    /// At XDP where the driver supports it; all frames go on through GRO and TC.
     Xdp,
+    /// As [`Receive::Xdp`], but what is not TCP goes straight to taps. The link must carry
+    /// finished checksums.
+    XdpDirect,
     /// At TC, after the kernel has built an skb.
     Tc,
 }

@@ -88,6 +88,29 @@ fn p17_kernel_peer_over_ipv6_received_at_tc() -> Result<()> {
 }
 
 #[test]
+fn p17_kernel_peer_received_straight_to_taps() -> Result<()> {
+    everything(
+        &Variant {
+            receive: "xdp-direct",
+            ..PLAIN
+        }
+        .lab("peerdirect")?,
+    )
+}
+
+#[test]
+fn p17_kernel_peer_over_ipv6_received_straight_to_taps() -> Result<()> {
+    everything(
+        &Variant {
+            receive: "xdp-direct",
+            underlay: Family::V6,
+            ..PLAIN
+        }
+        .lab("directsix")?,
+    )
+}
+
+#[test]
 fn p17_kernel_peer_over_a_wire_of_super_packets() -> Result<()> {
     everything(
         &Variant {

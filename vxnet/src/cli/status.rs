@@ -68,16 +68,21 @@ pub(super) fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
     output::text(&text)
 }
 
+/// Returns the word for the way that an uplink's flags allow.
+fn receive(flags: u32) -> &'static str {
+    match (flags & flag::STRIP != 0, flags & flag::WIRE_CSUM != 0) {
+        (true, true) => "xdp-direct",
+        (true, false) => "xdp",
+        (false, _) => "tc",
+    }
+}
+
 fn read(paths: &Paths) -> Result<Status> {
     let maps = Maps::open(paths)?;
     let local = maps.local()?.context("the host row is gone")?;
     let uplink = |(_, row): &(u32, vxnet_common::map::port::Port)| Uplink {
         link: name_str(&row.name).into(),
-        receive: if row.flags & flag::STRIP != 0 {
-            "xdp"
-        } else {
-            "tc"
-        },
+        receive: receive(row.flags),
     };
     let ports = maps.ports()?;
     Ok(Status {

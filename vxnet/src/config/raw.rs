@@ -53,12 +53,15 @@ pub(super) struct Host {
 
 /// Where an uplink takes VXLAN packets off the wire.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Receive {
-    /// At XDP where the driver of the link supports it, else at TC.
+    /// At XDP where the driver of the link supports it (`xdp-direct` on hardware), else at TC.
     Auto,
-    /// At XDP, in the driver or generic.
+    /// At XDP where the driver supports it; all frames go on through GRO and TC.
     Xdp,
+    /// As `xdp`, but what is not TCP goes straight to taps. The link must carry finished
+    /// checksums, which a veth with checksum offload does not.
+    XdpDirect,
     /// At TC, after the kernel has built an skb.
     Tc,
 }

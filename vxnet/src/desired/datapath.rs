@@ -178,11 +178,10 @@ fn port_row(link: &Link, kind: u32, segment: u32, flags: u32) -> Port {
 /// Adds an uplink's rows and programs.
 fn uplink(state: &mut State, uplink: &Uplink<'_>, strips: bool, slot: u32, observed: &Observed) {
     let link = uplink.link;
-    // A veth hands over checksums that its peer has not computed yet.
-    let mut flags = if link.kind == "veth" {
-        0
-    } else {
+    let mut flags = if uplink.is_direct() {
         flag::WIRE_CSUM
+    } else {
+        0
     };
     // XDP may strip only what TC is there to take.
     if observed.runs(link.ifindex, Hook::Xdp) && observed.runs(link.ifindex, Hook::TcIngress) {

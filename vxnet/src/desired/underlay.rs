@@ -29,6 +29,19 @@ pub(super) struct Uplink<'a> {
     /// The user named it, or a route to a peer leaves by it. Others stand by: routes may move to
     /// them while no daemon runs, and then packets of peers must be taken there too.
     pub(super) in_use: bool,
+    receive: Receive,
+}
+
+impl Uplink<'_> {
+    /// Returns whether frames may leave the skb world here: checksums must be finished on the wire,
+    /// and a virtual link hands over some that its other end has not computed yet.
+    pub(super) fn is_direct(&self) -> bool {
+        match self.receive {
+            Receive::Auto => self.link.kind.is_empty(),
+            Receive::XdpDirect => true,
+            Receive::Xdp | Receive::Tc => false,
+        }
+    }
 }
 
 /// The kinds of link that can lead to an underlay without being named: hardware and what carries
@@ -68,6 +81,7 @@ impl<'a> Underlay<'a> {
                     Uplink {
                         link,
                         in_use: in_use.contains(&link.ifindex),
+                        receive: host.receive,
                     },
                 )
             })

@@ -118,6 +118,7 @@ impl From<raw::Receive> for model::Receive {
         match receive {
             raw::Receive::Auto => Self::Auto,
             raw::Receive::Xdp => Self::Xdp,
+            raw::Receive::XdpDirect => Self::XdpDirect,
             raw::Receive::Tc => Self::Tc,
         }
     }
