@@ -333,15 +333,27 @@ fn xdp_is_disarmed_when_its_tc_program_is_gone() {
 }
 
 #[test]
-fn only_a_link_with_checksums_on_the_wire_lets_frames_leave_the_skb_world() {
-    let fabric = red_fabric(4);
-    let mut machine = Machine::new(4);
-    let state = of(&fabric, &machine);
-    assert_eq!(port(&state, ETH0).flags, flag::WIRE_CSUM);
-    assert_eq!(port(&state, ETH0).kind, kind::UPLINK);
-    assert_eq!(port(&state, ETH0).segment, 0);
-    machine.link("eth0").kind = "veth".into();
-    assert_eq!(port(&of(&fabric, &machine), ETH0).flags, 0);
+fn frames_leave_the_skb_world_only_where_checksums_are_finished() {
+    let table = [
+        // (receive, kind of the uplink, direct)
+        (Receive::Auto, "", true),
+        (Receive::Auto, "veth", false),
+        (Receive::Auto, "bond", false),
+        (Receive::XdpDirect, "veth", true),
+        (Receive::XdpDirect, "", true),
+        (Receive::Xdp, "", false),
+        (Receive::Tc, "", false),
+    ];
+    for (receive, kind, direct) in table {
+        let (mut fabric, mut machine) = (red_fabric(4), Machine::new(4));
+        set(&mut fabric, receive);
+        machine.link("eth0").kind = kind.into();
+        let state = of(&fabric, &machine);
+        let row = port(&state, ETH0);
+        assert_eq!((row.kind, row.segment), (map::port::kind::UPLINK, 0));
+        let expected = if direct { flag::WIRE_CSUM } else { 0 };
+        assert_eq!(row.flags, expected, "{receive:?} {kind}");
+    }
 }
 
 #[test]
@@ -430,8 +442,13 @@ fn an_unknown_host_is_an_error_with_a_remedy() {
 #[test]
 fn xdp_runs_where_it_may_and_is_wanted() {
     type Alter = fn(&mut Fabric, &mut Machine);
-    let table: [(&str, Alter, bool); 9] = [
+    let table: [(&str, Alter, bool); 10] = [
         ("as it is", |_, _| {}, true),
+        (
+            "receive = xdp-direct",
+            |fabric, _| set(fabric, Receive::XdpDirect),
+            true,
+        ),
         ("receive = xdp", |fabric, _| set(fabric, Receive::Xdp), true),
         ("receive = tc", |fabric, _| set(fabric, Receive::Tc), false),
         (
