@@ -60,7 +60,7 @@ const TARGETS: &[Target] = &[
     Target {
         name: "vxnet",
         tier: Tier::Unit,
-        args: &["--release", "--lib", "--bin", "vxnet"],
+        args: &["--release", "--lib", "--bin", "vxnet", "--test", "config"],
         threads: None,
     },
     Target {

@@ -1,22 +1,23 @@
 //! Attaching programs to links, so that they stay when vxnet ends.
 
-use std::{fs, path::PathBuf};
+mod clsact;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 use aya::programs::{
     LinkOrder, SchedClassifier, TcAttachType, XdpMode,
     links::{FdLink, PinnedLink},
     loaded_programs,
-    tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle},
+    tc::{SchedClassifierLink, TcAttachOptions},
     xdp::XdpLink,
 };
 
 use super::{Paths, floor::Attachment, object::Object};
 use crate::state::{Hook, Program};
-
-/// Priority and handle of our clsact filters.
-const PRIORITY: u16 = 4789;
-const HANDLE: TcHandle = TcHandle::new(0, 1);
 
 /// A link as attaching needs it.
 #[derive(Clone, Copy)]
@@ -54,8 +55,8 @@ fn running(paths: &Paths, way: Attachment, target: Target<'_>, hook: Hook) -> Op
             })
         }
         Attachment::Clsact => {
-            let marker = fs::read_to_string(marker(paths, target.ifindex, hook)).ok()?;
-            by_id(filter_program(target.name, hook)?).filter(|program| program.name == marker)
+            let (name, id) = clsact::running(paths, target, hook)?;
+            by_id(id).filter(|program| program.name == name)
         }
     }
 }
@@ -76,11 +77,8 @@ pub(super) fn attach(
             attach_tcx(object.classifier(name)?, &pin, target, direction)
         }
         (Some(direction), Attachment::Clsact) => {
-            if attach_clsact(object.classifier(name)?, target, direction)? {
-                fs::write(qdisc_marker(paths, target.ifindex), "")
-                    .context("cannot note the qdisc")?;
-            }
-            fs::write(marker(paths, target.ifindex, hook), name).context("cannot note the filter")
+            let program = object.classifier(name)?;
+            clsact::attach(paths, program, target, hook, direction, name)
         }
     }
 }
@@ -93,49 +91,22 @@ pub(super) fn detach(
     link: Option<&str>,
     hook: Hook,
 ) -> Result<()> {
-    let place = match (direction(hook), way) {
+    match (direction(hook), way) {
         (Some(direction), Attachment::Clsact) => {
-            if let Some(link) = link {
-                let filter =
-                    SchedClassifierLink::attached(link, direction, PRIORITY, HANDLE, None)?;
-                // A filter that someone else removed is as good as detached.
-                let _ = aya::programs::Link::detach(filter);
-            }
-            marker(paths, ifindex, hook)
+            clsact::detach(paths, ifindex, link, hook, direction)
         }
-        _ => pin(paths, ifindex, hook),
-    };
-    let removed = fs::remove_file(&place);
-    if way == Attachment::Clsact {
-        remove_qdisc(paths, ifindex, link);
-    }
-    match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", place.display()))
-        }
-        _ => Ok(()),
+        _ => remove(&pin(paths, ifindex, hook)),
     }
 }
 
-/// Removes the clsact qdisc of a link if vxnet made it and nobody has a filter in it any more.
-fn remove_qdisc(paths: &Paths, ifindex: u32, link: Option<&str>) {
-    let ours = [Hook::TcIngress, Hook::TcEgress];
-    if ours
-        .iter()
-        .any(|hook| marker(paths, ifindex, *hook).exists())
-        || !qdisc_marker(paths, ifindex).exists()
-    {
-        return;
+/// Removes a file, which may be gone already.
+fn remove(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", file.display()))
+        }
+        _ => Ok(()),
     }
-    if let Some(link) = link
-        && ours.iter().all(|hook| filters(link, *hook).is_empty())
-    {
-        // The link may vanish at any moment, and its qdisc with it.
-        let _ = std::process::Command::new("tc")
-            .args(["qdisc", "del", "dev", link, "clsact"])
-            .output();
-    }
-    let _ = fs::remove_file(qdisc_marker(paths, ifindex));
 }
 
 /// Returns the links and hooks that are pinned or noted, whether they still work or not.
@@ -193,32 +164,6 @@ fn is_attached(program: &SchedClassifier, link: &str, direction: TcAttachType) -
         .is_ok_and(|(_, programs)| programs.iter().any(|program| program.id() == id))
 }
 
-/// Attaches or replaces our filter; returns whether the qdisc had to be made.
-fn attach_clsact(
-    program: &mut SchedClassifier,
-    target: Target<'_>,
-    direction: TcAttachType,
-) -> Result<bool> {
-    // The qdisc may be there already, ours or another's.
-    let made = tc::qdisc_add_clsact(target.name).is_ok();
-    let old = SchedClassifierLink::attached(target.name, direction, PRIORITY, HANDLE, None)?;
-    let id = if let Ok(id) = program.attach_to_link(old) {
-        id
-    } else {
-        let options = NlOptions {
-            priority: PRIORITY,
-            handle: HANDLE,
-            classid: None,
-        };
-        program
-            .attach_with_options(target.name, direction, TcAttachOptions::Netlink(options))
-            .with_context(|| format!("cannot attach to {}", target.name))?
-    };
-    // The kernel holds the filter; dropping this handle would remove it.
-    std::mem::forget(program.take_link(id)?);
-    Ok(made)
-}
-
 fn attach_xdp(program: &mut aya::programs::Xdp, pin: &PathBuf, target: Target<'_>) -> Result<()> {
     if let Ok(old) = PinnedLink::from_pin(pin) {
         let alive = FdLink::from(old);
@@ -263,43 +208,8 @@ fn by_id(id: u32) -> Option<Program> {
     })
 }
 
-/// Returns the id of the program in our clsact filter.
-fn filter_program(link: &str, hook: Hook) -> Option<u32> {
-    filters(link, hook).iter().find_map(|filter| {
-        let ours = filter["pref"].as_u64() == Some(u64::from(PRIORITY));
-        let id = filter["options"]["prog"]["id"].as_u64()?;
-        ours.then_some(u32::try_from(id).ok()?)
-    })
-}
-
-/// Returns the filters of a clsact qdisc, as `tc` describes them.
-fn filters(link: &str, hook: Hook) -> Vec<serde_json::Value> {
-    let direction = if hook == Hook::TcEgress {
-        "egress"
-    } else {
-        "ingress"
-    };
-    let output = std::process::Command::new("tc")
-        .args(["-json", "filter", "show", "dev", link, direction])
-        .output();
-    output
-        .ok()
-        .and_then(|output| serde_json::from_slice(&output.stdout).ok())
-        .unwrap_or_default()
-}
-
 fn pin(paths: &Paths, ifindex: u32, hook: Hook) -> PathBuf {
     paths.links().join(format!("{ifindex}-{}", hook.name()))
-}
-
-/// File that notes a clsact filter: there is no link to pin.
-fn marker(paths: &Paths, ifindex: u32, hook: Hook) -> PathBuf {
-    paths.run.join(format!("{ifindex}-{}", hook.name()))
-}
-
-/// File that notes that vxnet made a link's clsact qdisc.
-fn qdisc_marker(paths: &Paths, ifindex: u32) -> PathBuf {
-    paths.run.join(format!("{ifindex}.qdisc"))
 }
 
 fn direction(hook: Hook) -> Option<TcAttachType> {
