@@ -114,12 +114,12 @@ fn keep(mut lab: Lab, report: &mut Report) -> ! {
     for hypervisor in &mut lab.hypervisors {
         let name = hypervisor.name.clone();
         if let Ok(vxnet) = hypervisor.vxnet() {
-            let variables: String = vxnet
+            let variables: Vec<String> = vxnet
                 .environment()
                 .iter()
-                .map(|(name, value)| format!(" {name}={}", value.display()))
+                .map(|(name, value)| format!("{name}={}", value.display()))
                 .collect();
-            report.note(&format!("in {name}: export{variables}"));
+            report.note(&format!("in {name}: export {}", variables.join(" ")));
         }
     }
     report.note("Ctrl-C (or SIGTERM) removes the lab");
