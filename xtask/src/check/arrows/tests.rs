@@ -20,7 +20,9 @@ fn an_arrow_against_the_table_is_named_with_its_line() {
     );
     assert_eq!(
         found,
-        ["vxnet/src/host/tc.rs:3: `host` uses `config`, but may use only state, model, plan, reconcile"]
+        [
+            "vxnet/src/host/tc.rs:3: `host` uses `config`, but may use only state, model, plan, reconcile"
+        ]
     );
 }
 
