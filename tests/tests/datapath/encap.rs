@@ -224,6 +224,6 @@ fn flags_of_a_guest_do_not_change_what_it_sends() {
             frame.clone(),
             [(Port(HOST), frame)],
         )];
-        crate::case::on_port(world, PORT_A, &cases)
+        Ok(crate::case::on_port(world, PORT_A, &cases))
     });
 }

@@ -126,13 +126,13 @@ impl Family {
     }
 
     /// The outer header of a packet from a peer to this host.
-    pub(crate) fn from_peer(self, slot: u32, vni: u32) -> Outer {
+    pub(crate) fn sent_by(self, slot: u32, vni: u32) -> Outer {
         Outer::new(self.peer(slot), self.local(), vni)
     }
 
     /// A packet from a peer with an inner frame in it.
     pub(crate) fn arrives(self, slot: u32, inner: &[u8]) -> Vec<u8> {
-        self.from_peer(slot, VNI_BLUE).wrap(inner)
+        self.sent_by(slot, VNI_BLUE).wrap(inner)
     }
 
     /// The packet that a peer shall get.

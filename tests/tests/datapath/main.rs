@@ -21,6 +21,7 @@ mod rows;
 mod source;
 mod test_run;
 mod underlay;
+mod underlay_accept;
 mod underlay_ecn;
 mod underlay_malformed;
 mod underlay_paths;

@@ -20,6 +20,9 @@ pub(crate) enum Receiver {
 /// A row of the FDB without its clock: segment and address, then `place` and slot.
 pub(crate) type Row = ((u32, [u8; 6]), (u8, u32));
 
+/// All rows of the FDB.
+pub(crate) type Fdb = BTreeMap<(u32, [u8; 6]), (u8, u32)>;
+
 /// All that a frame brought about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {

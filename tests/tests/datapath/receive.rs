@@ -8,7 +8,7 @@ use vxnet_common::meta::Stripped;
 
 use crate::counters::{Counter, Counts, growth};
 use crate::fabric::{Family, PORT_A, PORT_B, PORT_C, PORT_RED, UPLINK, key};
-use crate::outcome::{Outcome, Receiver};
+use crate::outcome::{Fdb, Outcome, Receiver};
 use crate::rows;
 use crate::test_run::{self, TcRun};
 use crate::world::{World, settle};
@@ -141,7 +141,7 @@ fn check_note(world: &World, frame: &[u8], note: &[u8]) -> Result<()> {
 /// What there was before a frame.
 struct Before {
     counts: Counts,
-    fdb: std::collections::BTreeMap<(u32, [u8; 6]), (u8, u32)>,
+    fdb: Fdb,
 }
 
 fn prepare(world: &mut World) -> Result<Before> {

@@ -33,7 +33,7 @@ const OUTER_DSCP: u8 = 0x28;
 
 #[test]
 fn ecn_02_decap_in_ipv4() {
-    table(datagram(AT_ONE, A), |frame, class| {
+    table(&datagram(AT_ONE, A), |frame, class| {
         frame[15] = class;
         frame[24..26].fill(0);
         let sum: u32 = frame[14..34]
@@ -47,16 +47,16 @@ fn ecn_02_decap_in_ipv4() {
 
 #[test]
 fn ecn_02_decap_in_ipv6() {
-    table(datagram6(AT_ONE, A), |frame, class| {
+    table(&datagram6(AT_ONE, A), |frame, class| {
         frame[14] = 0x60 | class >> 4;
         frame[15] = class << 4 | frame[15] & 0x0f;
     });
 }
 
 /// Runs the table with an inner frame, whose traffic class (and checksum) `set` writes.
-fn table(frame: Vec<u8>, set: impl Fn(&mut [u8], u8) + Sync) {
+fn table(frame: &[u8], set: impl Fn(&mut [u8], u8) + Sync) {
     let marked = |class| {
-        let mut frame = frame.clone();
+        let mut frame = frame.to_vec();
         set(&mut frame, class);
         frame
     };
@@ -68,7 +68,7 @@ fn table(frame: Vec<u8>, set: impl Fn(&mut [u8], u8) + Sync) {
             .map(|(&(inner, outer, merged, name), dscp)| {
                 let header = Outer {
                     traffic_class: OUTER_DSCP | outer,
-                    ..family.from_peer(ONE, VNI_BLUE)
+                    ..family.sent_by(ONE, VNI_BLUE)
                 };
                 let packet = header.wrap(&marked(dscp | inner));
                 match merged {

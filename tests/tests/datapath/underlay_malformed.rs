@@ -169,7 +169,7 @@ fn attack12_ip_headers_that_lie() {
         };
         let fragment = |high: u8, low: u8| {
             bent(family, |packet| {
-                packet[IP + 6..IP + 8].copy_from_slice(&[high, low])
+                packet[IP + 6..IP + 8].copy_from_slice(&[high, low]);
             })
         };
         let inner = datagram(AT_ONE, A);

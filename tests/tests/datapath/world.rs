@@ -1,6 +1,6 @@
 //! A namespace with the links of the fabric, the loaded programs and their maps.
 
-use std::{collections::BTreeMap, sync::Mutex, thread, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Mutex, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::{
@@ -24,7 +24,7 @@ use crate::counters::{Counters, Counts};
 use crate::fabric::{
     Family, GATEWAY_MAC, GATEWAY_RED_MAC, HOST, HOST_RED, LINKS, UPLINK, UPLINK_MAC,
 };
-use crate::outcome::{Receiver, Row};
+use crate::outcome::{Fdb, Receiver, Row};
 use crate::rows;
 
 /// The link behind the uplink: the underlay.
@@ -107,15 +107,21 @@ fn links(scope: &Scope) -> Result<Netns> {
                 GATEWAY_RED_MAC
             };
             let mac = vxnet_common::addr::Mac(mac);
-            batch += &format!("link add {link} address {mac} up type bridge mcast_snooping 0\n");
+            writeln!(
+                batch,
+                "link add {link} address {mac} up type bridge mcast_snooping 0"
+            )?;
         } else {
-            batch += &format!("link add {link} type veth peer name {link}p\n");
-            batch += &format!("link set {link} up\nlink set {link}p up\n");
+            writeln!(batch, "link add {link} type veth peer name {link}p")?;
+            writeln!(batch, "link set {link} up\nlink set {link}p up")?;
         }
     }
     let mac = vxnet_common::addr::Mac(UPLINK_MAC);
     // Room for a full-sized frame with its outer header.
-    batch += &format!("link set ul address {mac} mtu 1600\nlink set ulp mtu 1600\n");
+    write!(
+        batch,
+        "link set ul address {mac} mtu 1600\nlink set ulp mtu 1600\n"
+    )?;
     netns.line("ip -batch -").stdin(batch).run()?;
     Ok(netns)
 }
@@ -257,9 +263,9 @@ impl World {
     }
 
     /// The FDB without its clocks.
-    pub(crate) fn fdb(&self) -> Result<BTreeMap<(u32, [u8; 6]), (u8, u32)>> {
-        let mut rows = BTreeMap::new();
-        for row in self.fdb.iter() {
+    pub(crate) fn fdb(&self) -> Result<Fdb> {
+        let mut rows = Fdb::new();
+        for row in &self.fdb {
             let (key, entry) = row?;
             rows.insert((key.segment, key.mac), (entry.place, entry.slot));
         }
@@ -267,7 +273,7 @@ impl World {
     }
 
     /// The rows of the FDB that are new or changed since.
-    pub(crate) fn learned(&self, before: &BTreeMap<(u32, [u8; 6]), (u8, u32)>) -> Result<Vec<Row>> {
+    pub(crate) fn learned(&self, before: &Fdb) -> Result<Vec<Row>> {
         let now = self.fdb()?;
         ensure!(
             before.keys().all(|key| now.contains_key(key)),
