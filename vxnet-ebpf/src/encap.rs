@@ -99,22 +99,25 @@ impl Departure {
         slot: u32,
         way: Way,
     ) -> Result<i32, Reason> {
-        account::vtep_tx(slot, self.fields.inner_len);
-        if way.is_resolved() && !(way.is_renewed() && self.typed) {
-            return Ok(packet::redirect(way.ifindex()));
-        }
-        if self.typed {
+        let action = if way.is_resolved() && !(way.is_renewed() && self.typed) {
+            packet::redirect(way.ifindex())
+        } else if self.typed {
             let Some(vtep) = maps::VTEPS.get(slot) else {
                 return Err(Reason::NoRoute);
             };
-            return next_hop::neighbour_output(skb, local, &vtep.address).ok_or(Reason::NoRoute);
-        }
-        // A packet that the kernel does not know to be IP takes a detour through the ingress hook
-        // of a link of ours: coming in there it is typed anew, and `vx_resolve` sends it on.
-        match local.resolver {
-            0 => Err(Reason::NoNeighbour),
-            resolver => Ok(packet::redirect_ingress(resolver)),
-        }
+            match next_hop::neighbour_output(skb, local, &vtep.address) {
+                Some(action) => action,
+                None => return Err(Reason::NoRoute),
+            }
+        } else if local.resolver != 0 {
+            // A packet that the kernel does not know to be IP takes a detour through the ingress
+            // hook of a link of ours: there it is typed anew, and `vx_resolve` sends it on.
+            packet::redirect_ingress(local.resolver)
+        } else {
+            return Err(Reason::NoNeighbour);
+        };
+        account::vtep_tx(slot, self.fields.inner_len);
+        Ok(action)
     }
 
     /// Sends a copy of the encapsulated frame; the frame stays for the next peer.

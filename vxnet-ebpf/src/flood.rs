@@ -6,7 +6,7 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::bpf_loop;
+use aya_ebpf::{bindings::TC_ACT_SHOT, helpers::bpf_loop};
 use vxnet_common::{
     frame::Packet as _,
     map::{
@@ -93,7 +93,8 @@ pub(crate) fn flood(
         departure.make_room(skb, local)?;
         each(segment.flood_vteps, to_vtep, &mut flood);
         if flood.waiting_vtep == 0 {
-            return Err(Reason::NoDestination);
+            // Each peer that could not be reached has been counted.
+            return Ok(TC_ACT_SHOT);
         }
         let way = Way::unpack(flood.waiting_way);
         return departure.send(skb, local, flood.waiting_vtep, way);
@@ -185,7 +186,11 @@ fn replace_header(flood: &mut Flood, slot: u32) -> Result<(), Reason> {
     let (skb, local, departure) = unsafe { (&*flood.skb, &*flood.local, &*flood.departure) };
     if flood.waiting_vtep != 0 {
         let waiting = core::mem::take(&mut flood.waiting_vtep);
-        departure.send_copy(skb, local, waiting, Way::unpack(flood.waiting_way))?;
+        let way = Way::unpack(flood.waiting_way);
+        // A peer that cannot be reached does not cost the next one its copy.
+        if let Err(reason) = departure.send_copy(skb, local, waiting, way) {
+            account::notice(flood.count_for, reason);
+        }
     }
     flood.waiting_way = departure.address(skb, local, slot, flood.now)?.pack();
     flood.waiting_vtep = slot;

@@ -12,7 +12,7 @@ pub(crate) struct Options {
     /// Leave the lab standing at the end
     #[arg(long, conflicts_with = "args")]
     keep: bool,
-    /// Only show that it works, without measuring
+    /// Measure for a shorter time
     #[arg(long, conflicts_with = "args")]
     quick: bool,
     /// Arguments for `vxnet`, which is then run instead of the lab

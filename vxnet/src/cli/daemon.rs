@@ -15,14 +15,20 @@ pub(super) struct Args {
     /// Which host of the fabric this is; by default the one of this machine's name
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
-    /// Log every dropped packet (slow; for debugging the data path)
+    /// Log every dropped packet (slow; for debugging the data path); VXNET_LOG sets what else is
+    /// logged: error, warn, info or debug
     #[arg(long)]
     log_packets: bool,
 }
 
 pub(super) async fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
     let default = if args.log_packets { "debug" } else { "info" };
-    env_logger::Builder::from_env(env_logger::Env::new().filter_or("VXNET_LOG", default))
+    let level = std::env::var("VXNET_LOG").unwrap_or_else(|_| default.to_owned());
+    env_logger::Builder::new()
+        .parse_filters(&level)
+        // The loader tells about every relocation.
+        .filter_module("aya", log::LevelFilter::Warn)
+        .filter_module("aya_obj", log::LevelFilter::Warn)
         .format_target(false)
         .init();
     daemon::run(&args.config, args.host.as_deref(), paths, args.log_packets).await?;

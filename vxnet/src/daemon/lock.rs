@@ -40,7 +40,7 @@ impl Lock {
                 let _ = file.read_to_string(&mut holder);
                 bail!(
                     "another vxnet (process {}) is changing this host\nhint: a running daemon \
-                     reloads its file on SIGHUP (`systemctl reload vxnet`); stop it to use `apply`",
+                     reads its file again on SIGHUP (`kill -HUP`); stop it to use `apply`",
                     holder.trim()
                 )
             }

@@ -74,29 +74,24 @@ pub(super) fn attach(
     match (direction(hook), way) {
         (None, _) => attach_xdp(object.xdp(name)?, &pin, target),
         (Some(direction), Attachment::Tcx) => {
-            attach_tcx(object.classifier(name)?, &pin, target, direction)
+            attach_tcx(object.classifier(name)?, &pin, target, direction)?;
+            // A filter of a run that attached the other way would see each frame again.
+            clsact::detach(paths, target.ifindex, Some(target.name), hook, direction)
         }
         (Some(direction), Attachment::Clsact) => {
             let program = object.classifier(name)?;
-            clsact::attach(paths, program, target, hook, direction, name)
+            clsact::attach(paths, program, target, hook, direction, name)?;
+            remove(&pin)
         }
     }
 }
 
-/// Takes a program off a link, which may be gone already.
-pub(super) fn detach(
-    paths: &Paths,
-    way: Attachment,
-    ifindex: u32,
-    link: Option<&str>,
-    hook: Hook,
-) -> Result<()> {
-    match (direction(hook), way) {
-        (Some(direction), Attachment::Clsact) => {
-            clsact::detach(paths, ifindex, link, hook, direction)
-        }
-        _ => remove(&pin(paths, ifindex, hook)),
+/// Takes a program off a link, which may be gone already, whichever way it was attached.
+pub(super) fn detach(paths: &Paths, ifindex: u32, link: Option<&str>, hook: Hook) -> Result<()> {
+    if let Some(direction) = direction(hook) {
+        clsact::detach(paths, ifindex, link, hook, direction)?;
     }
+    remove(&pin(paths, ifindex, hook))
 }
 
 /// Removes a file, which may be gone already.

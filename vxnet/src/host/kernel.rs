@@ -132,7 +132,7 @@ impl Kernel {
                 up: link.up,
             };
             state.insert(Id::Bridge(link.name.clone()), Spec::Bridge(bridge));
-            for address in &link.addresses {
+            for address in &seen.own_addresses {
                 state.insert(Id::Address(link.name.clone(), *address), Spec::Address);
             }
             let anchor = self
@@ -254,7 +254,7 @@ impl Kernel {
             (Id::Address(link, net), _) => self.netlink.remove_address(link, *net).await,
             (Id::Program(ifindex, hook), _) => {
                 let link = self.links.get(ifindex).map(|seen| seen.link.name.as_str());
-                attach::detach(&self.paths, self.way, *ifindex, link, *hook)
+                attach::detach(&self.paths, *ifindex, link, *hook)
             }
             (id, _) => self.remove_row(id),
         }
@@ -316,7 +316,6 @@ impl Host for Kernel {
     }
 
     async fn apply(&mut self, op: &Op) -> Result<()> {
-        log::debug!("{op}");
         match op {
             Op::Create(id, spec) | Op::Change { id, to: spec, .. } => self.set(id, spec).await,
             Op::Delete(id, spec) => self.remove(id, spec).await,

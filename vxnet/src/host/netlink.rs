@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use rtnetlink::{
     AddressMessageBuilder, Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder,
     packet_route::{
-        address::{AddressAttribute, AddressScope},
+        address::{AddressAttribute, AddressProtocol, AddressScope},
         link::{
             BridgeStpState, InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType,
             LinkMessage, LinkXdp,
@@ -25,6 +25,8 @@ use crate::state::{Bridge, Link};
 const OURS: &str = "vxnet";
 /// Marks bridges that vxnet found and uses: teardown leaves them.
 const ADOPTED: &str = "vxnet (adopted)";
+/// Marks the addresses that vxnet added (`IFA_PROTO`; the kernel only stores it).
+const PROTOCOL: AddressProtocol = AddressProtocol::Other(0x76);
 
 /// A connection to the kernel's route netlink.
 #[derive(Clone)]
@@ -37,6 +39,8 @@ pub(super) struct Seen {
     pub(super) link: Link,
     pub(super) xdp_program: Option<u32>,
     pub(super) is_adopted: bool,
+    /// The addresses that vxnet added; others are the administrator's.
+    pub(super) own_addresses: Vec<IpNet>,
 }
 
 impl Netlink {
@@ -86,6 +90,12 @@ impl Netlink {
                 && let Ok(net) = IpNet::new(address, message.header.prefix_len)
             {
                 seen.link.addresses.push(net);
+                if message
+                    .attributes
+                    .contains(&AddressAttribute::Protocol(PROTOCOL))
+                {
+                    seen.own_addresses.push(net);
+                }
             }
         }
         Ok(links)
@@ -184,16 +194,16 @@ impl Netlink {
         }
     }
 
-    /// Adds an address to a link.
+    /// Adds an address to a link, or makes one that is there vxnet's own.
     pub(super) async fn add_address(&self, link: &str, net: IpNet) -> Result<()> {
         let index = self.index(link).await?;
-        Ok(self
-            .handle
-            .address()
-            .add(index, net.addr(), net.prefix_len())
-            .replace()
-            .execute()
-            .await?)
+        let addresses = self.handle.address();
+        let mut request = addresses.add(index, net.addr(), net.prefix_len()).replace();
+        request
+            .message_mut()
+            .attributes
+            .push(AddressAttribute::Protocol(PROTOCOL));
+        Ok(request.execute().await?)
     }
 
     /// Removes an address from a link.
@@ -298,6 +308,7 @@ fn seen(message: &LinkMessage) -> Seen {
         link,
         xdp_program,
         is_adopted,
+        own_addresses: Vec::new(),
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn attach(
     fs::write(marker(paths, target.ifindex, hook), name).context("cannot note the filter")
 }
 
-/// Removes our filter from a link, which may be gone already.
+/// Removes our filter from a link, if there is one; the link may be gone already.
 pub(super) fn detach(
     paths: &Paths,
     ifindex: u32,
@@ -47,12 +47,16 @@ pub(super) fn detach(
     hook: Hook,
     direction: TcAttachType,
 ) -> Result<()> {
+    let marker = marker(paths, ifindex, hook);
+    if !marker.exists() {
+        return Ok(());
+    }
     if let Some(link) = link {
         let filter = SchedClassifierLink::attached(link, direction, PRIORITY, HANDLE, None)?;
         // A filter that someone else removed is as good as detached.
         let _ = filter.detach();
     }
-    remove(&marker(paths, ifindex, hook))?;
+    remove(&marker)?;
     remove_qdisc(paths, ifindex, link);
     Ok(())
 }
