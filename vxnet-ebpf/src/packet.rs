@@ -105,7 +105,7 @@ impl Skb {
         // SAFETY: `at` checked that the metadata holds a whole `Stripped`; metadata is aligned
         // to 4 bytes by the kernel.
         let stripped = unsafe { *stripped };
-        (stripped.magic == Stripped::MAGIC).then_some(stripped)
+        stripped.is_ours().then_some(stripped)
     }
 
     /// Sends a copy out of a link, or lets it come in on it.

@@ -5,7 +5,7 @@ use vxnet_common::{
     ecn,
     forward::{self, From, To},
     frame::Ethernet,
-    map::{LAYOUT, NO_SLOT, segment::Segment},
+    map::{NO_SLOT, segment::Segment},
     meta::Stripped,
     reason::Reason,
     vxlan::{self, Outer, Tunnelled},
@@ -76,7 +76,7 @@ struct Arrival<'a> {
 /// Takes a frame that XDP admitted and stripped; GRO may have merged it since.
 #[inline(always)]
 fn stripped<'a>(skb: &Skb, note: &Stripped, now: u64) -> Result<Arrival<'a>, Reason> {
-    if note.layout != LAYOUT {
+    if !note.is_current() {
         return Err(Reason::StaleStrip);
     }
     let Some(segment) = maps::SEGMENTS.get(note.segment) else {
