@@ -9,7 +9,7 @@ use crate::fabric::{
     STRANGER, UNPLUGGED, datagram, datagram6, plain, v4,
 };
 use crate::outcome::Receiver::Port;
-use crate::receive::from_link;
+use crate::receive::{self, from_link};
 
 #[test]
 fn known_unicast_goes_to_its_port_as_it_is() {
@@ -191,6 +191,57 @@ fn a_link_without_a_row_is_closed() {
                     .difference(&got)
                     .map(|text| format!("{name}\n{text}")),
             );
+        }
+        Ok(failures)
+    });
+}
+
+/// Between the daemon's two writes, when a slot changes hands.
+#[test]
+fn a_link_whose_slot_is_another_links_is_closed() {
+    check(|world| {
+        let ifindex = world.ifindex(PORT_A);
+        let row = world.ports.get(&PORT_A, 0)?;
+        let other = world.ifindex(PORT_C);
+        let taken = vxnet_common::map::port::Port {
+            ifindex: other,
+            ..row
+        };
+        world.ports.set(PORT_A, taken, 0)?;
+        let got = from_link(world, ifindex, &datagram(A, B));
+        world.ports.set(PORT_A, row, 0)?;
+        let mut expected = crate::outcome::Outcome::default();
+        // Slot 0 counts for links in no table.
+        expected.count_drop(0, Reason::UnknownPort);
+        Ok(expected.difference(&got?).into_iter().collect())
+    });
+}
+
+/// The kernel takes the tag out of a frame that comes in on a link, so TEST_RUN shows another one.
+#[test]
+fn q06_a_tag_that_the_kernel_took_out_counts() {
+    check(|world| {
+        let mut tagged = vec![0, 10, 0x08, 0x00];
+        tagged.extend([0; 46]);
+        let mut failures = Vec::new();
+        for (name, ethertype) in [("q06_tagged", 0x8100), ("q13_service_tagged", 0x88a8)] {
+            let frame = ethernet(A, B, ethertype, &tagged);
+            let got = receive::from_station(world, PORT_A, &frame)?;
+            let mut expected = crate::outcome::Outcome::default();
+            // Without its tag.
+            expected.count_port_rx(PORT_A, frame.len() - 4);
+            expected.count_drop(PORT_A, Reason::Tagged);
+            failures.extend(
+                expected
+                    .difference(&got)
+                    .map(|text| format!("{name}\n{text}")),
+            );
+        }
+        // The way of the frame is not at fault.
+        let frame = datagram(A, B);
+        let got = receive::from_station(world, PORT_A, &frame)?;
+        if got.delivered.get(&Port(PORT_B)) != Some(&vec![frame]) {
+            failures.push(format!("not tagged: {got:?}"));
         }
         Ok(failures)
     });

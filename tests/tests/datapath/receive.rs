@@ -1,5 +1,6 @@
 //! Letting a frame into a world, and gathering what it brought about.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
@@ -21,7 +22,10 @@ const XDP_PASS: u32 = 2;
 const XDP_REDIRECT: u32 = 4;
 
 /// How long a frame may take through a veth.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two looks; leaves the processor to the kernel's threads, which move the frames.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The ways that a packet of the underlay can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,17 @@ pub(crate) fn from_link(world: &mut World, ifindex: u32, frame: &[u8]) -> Result
     let before = prepare(world)?;
     let run = test_run::tc(world.classifier("vx_port")?, ifindex, frame)?;
     collect(world, &before, frame, Some(run))
+}
+
+/// Lets a frame in for real that the station behind a guest's port sent.
+pub(crate) fn from_station(world: &mut World, slot: u32, frame: &[u8]) -> Result<Outcome> {
+    let link = world.attach_port(slot)?;
+    let got = prepare(world).and_then(|before| {
+        world.receivers()[&Receiver::Port(slot)].send(frame)?;
+        collect(world, &before, frame, None)
+    });
+    world.detach_port(link)?;
+    got
 }
 
 /// Lets a packet in that came over the underlay, by one of the paths.
@@ -227,6 +242,7 @@ fn await_delivery(world: &World, before: &Before) -> Result<()> {
             Instant::now() < deadline,
             "no program has seen the packet: {counts:?}"
         );
+        thread::sleep(PAUSE);
     }
 }
 
@@ -248,6 +264,7 @@ fn gather(world: &World, outcome: &mut Outcome, expected: u64) -> Result<()> {
         if found >= expected || Instant::now() > deadline {
             return Ok(());
         }
+        thread::sleep(PAUSE);
     }
 }
 

@@ -1,17 +1,25 @@
 //! Which of the receive paths a packet takes: the fast ones are taken, and only where they may be.
 
 use anyhow::{Result, ensure};
-use vxnet_common::map::port::flag;
+use vxnet_common::{
+    addr::Mac,
+    map::{
+        fdb::{FdbEntry, FdbKey, origin, place},
+        port::flag,
+    },
+};
 use vxnet_tests::frame::{BROADCAST, tcp};
 
 use crate::case::check;
+use crate::counters::{Counter, growth};
 use crate::fabric::{
-    A, AT_ONE, B, C, GATEWAY_MAC, ONE, PORT_B, UPLINK, datagram, datagram6, v4, v6,
+    A, AT_ONE, B, BLUE, C, GATEWAY_MAC, ONE, PORT_B, UPLINK, UPLINK_MAC, datagram, datagram6, v4,
+    v6,
 };
 use crate::receive::{Path, Way, from_underlay_by};
 use crate::rows;
 use crate::test_run;
-use crate::world::World;
+use crate::world::{self, World};
 
 fn way(world: &mut World, path: Path, inner: &[u8]) -> Result<Way> {
     let packet = world.family.arrives(ONE, inner);
@@ -89,6 +97,50 @@ fn xdp_redirects_only_where_both_ends_can() {
             let stripped = !redirects && uplink & flag::STRIP != 0;
             if run.meta.is_empty() == stripped {
                 failures.push(format!("uplink {uplink} port {guest}: note {:?}", run.meta));
+            }
+        }
+        Ok(failures)
+    });
+}
+
+/// Stripped, it would be taken for underlay traffic where TC is missing.
+#[test]
+fn xdp_leaves_frames_to_the_uplinks_own_address_alone() {
+    check(|world| {
+        let inner = datagram(AT_ONE, UPLINK_MAC);
+        let packet = world.family.arrives(ONE, &inner);
+        let ifindex = world.ifindex(UPLINK);
+        let key = FdbKey::new(BLUE, Mac(UPLINK_MAC));
+        let mut failures = Vec::new();
+        for (uplink, guest) in [
+            (flag::STRIP, 0),
+            (flag::STRIP | flag::WIRE_CSUM, flag::XDP_TARGET),
+        ] {
+            rows::reset_fdb(world)?;
+            rows::set_flags(world, UPLINK, uplink)?;
+            rows::set_flags(world, PORT_B, guest)?;
+            // A guest has that address, so that it is no flood, which XDP leaves alone anyway.
+            let row = FdbEntry {
+                slot: PORT_B,
+                place: place::PORT,
+                origin: origin::LEARNED,
+                pad: [0; 2],
+                last_seen: world::now()?,
+            };
+            world.fdb.insert(key, row, 0)?;
+            let before = world.counts()?;
+            let run = test_run::xdp(world.xdp()?, ifindex, &packet)?;
+            let untouched = run.meta.is_empty() && run.frame == packet;
+            if run.action != 2 || !untouched || world.counts()? != before {
+                failures.push(format!("uplink {uplink} port {guest}: XDP {run:?}"));
+            }
+            let run = test_run::tc(world.classifier("vx_uplink")?, ifindex, &packet)?;
+            let counts = growth(&before, &world.counts()?);
+            let delivered = counts.get(&Counter::PortTx(PORT_B)) == Some(&1);
+            if run.action != 7 || run.frame != inner || !delivered {
+                failures.push(format!(
+                    "uplink {uplink} port {guest}: TC {run:?}, {counts:?}"
+                ));
             }
         }
         Ok(failures)

@@ -18,7 +18,9 @@ use vxnet_common::map::{
     segment::{FloodKey, Segment},
     vtep::Vtep,
 };
-use vxnet_tests::{bpffs::Bpffs, netns::Netns, packet_socket::PacketSocket, scope::Scope};
+use vxnet_tests::{
+    bpffs::Bpffs, netns::Netns, packet_socket::PacketSocket, scope::Scope, wait::eventually,
+};
 
 use crate::counters::{Counters, Counts};
 use crate::fabric::{
@@ -29,6 +31,9 @@ use crate::rows;
 
 /// The link behind the uplink: the underlay.
 const UNDERLAY: &str = "ulp";
+
+/// How long the kernel may take to bring the links up.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Worlds that are not in use: the verifier takes a second for each.
 static IDLE: Mutex<Vec<World>> = Mutex::new(Vec::new());
@@ -123,7 +128,20 @@ fn links(scope: &Scope) -> Result<Netns> {
         "link set ul address {mac} mtu 1600\nlink set ulp mtu 1600\n"
     )?;
     netns.line("ip -batch -").stdin(batch).run()?;
+    await_queues(&netns)?;
     Ok(netns)
+}
+
+/// Waits until frames can leave by every link: the kernel gives the first end of a veth its queue
+/// after the command that brings the other end up, and loses what is sent before.
+fn await_queues(netns: &Netns) -> Result<()> {
+    eventually(PATIENCE, || {
+        let links = netns.ip("-o link show")?;
+        for link in links.lines().filter(|link| !link.contains("LOOPBACK")) {
+            ensure!(!link.contains("qdisc noop "), "no queue: {link}");
+        }
+        Ok(())
+    })
 }
 
 impl World {
@@ -222,6 +240,26 @@ impl World {
             .context("uplink")?
             .try_into()?;
         Ok(program.detach(net.tc)?)
+    }
+
+    /// Runs the ports' program on the link in a slot of `PORTS` for real.
+    pub(crate) fn attach_port(&mut self, slot: u32) -> Result<SchedClassifierLinkId> {
+        let program: &mut SchedClassifier = self
+            .ebpf
+            .program_mut("vx_port")
+            .context("port")?
+            .try_into()?;
+        Ok(program.attach(LINKS[slot as usize - 1], TcAttachType::Ingress)?)
+    }
+
+    /// Undoes [`World::attach_port`].
+    pub(crate) fn detach_port(&mut self, link: SchedClassifierLinkId) -> Result<()> {
+        let program: &mut SchedClassifier = self
+            .ebpf
+            .program_mut("vx_port")
+            .context("port")?
+            .try_into()?;
+        Ok(program.detach(link)?)
     }
 
     fn net(&self) -> &Net {
