@@ -17,8 +17,8 @@ use tokio::{
 use self::events::Events;
 use crate::{
     config,
-    desired::desired,
-    host::{Kernel, Paths, maps::Maps},
+    desired::{desired, doubts},
+    host::{Kernel, Paths, floor, maps::Maps},
     model::Fabric,
     plan::Op,
     reconcile::converge,
@@ -66,6 +66,14 @@ impl Assignment {
             .collect()
     }
 
+    /// Returns what is probably not as the user means it, but keeps nothing from working.
+    fn doubts(&self, kernel: &Kernel) -> Vec<String> {
+        kernel
+            .facts()
+            .map(|facts| doubts(&self.fabric, &self.host, facts))
+            .unwrap_or_default()
+    }
+
     async fn converge(&self, kernel: &mut Kernel) -> Result<Vec<Op>> {
         converge(kernel, |observed| {
             desired(&self.fabric, &self.host, observed)
@@ -90,28 +98,33 @@ fn own_name(fabric: &Fabric) -> Result<String> {
         })
 }
 
-/// Applies a fabric once, and returns what had to be done.
-pub async fn apply(assignment: &Assignment, paths: &Paths) -> Result<Vec<Op>> {
+/// Applies a fabric once, and returns what had to be done and what is doubtful.
+pub async fn apply(assignment: &Assignment, paths: &Paths) -> Result<(Vec<Op>, Vec<String>)> {
+    floor::check()?;
     let _lock = Lock::take(paths)?;
     let mut kernel = Kernel::open(paths.clone(), assignment.peers(), false)?;
-    assignment.converge(&mut kernel).await
+    let done = assignment.converge(&mut kernel).await?;
+    Ok((done, assignment.doubts(&kernel)))
 }
 
 /// Keeps the host as the fabric says until told to stop.
 pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bool) -> Result<()> {
     let mut assignment = Assignment::load(file, host)?;
+    floor::check()?;
     let _lock = Lock::take(paths)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut reload = signal(SignalKind::hangup())?;
     // Listening starts before the first look, so that nothing happens in between.
     let mut events = Events::listen()?;
     let mut kernel = Kernel::open(paths.clone(), assignment.peers(), log_packets)?;
     let done = assignment.converge(&mut kernel).await?;
     log::info!("host {} is ready ({} changes)", assignment.host, done.len());
+    let mut doubts = Vec::new();
+    tell(&mut doubts, assignment.doubts(&kernel));
 
     let mut patrol = interval(PATROL);
     patrol.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut reload = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
             alive = events.wait() => {
@@ -132,12 +145,23 @@ pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bo
             _ = interrupt.recv() => break,
         }
         match assignment.converge(&mut kernel).await {
-            Ok(done) => done.iter().for_each(|op| log::info!("{op}")),
+            Ok(done) => {
+                done.iter().for_each(|op| log::info!("{op}"));
+                tell(&mut doubts, assignment.doubts(&kernel));
+            }
             Err(error) => log::error!("{error:#}"),
         }
     }
     log::info!("stopping; the data path goes on (`vxnet teardown` removes it)");
     Ok(())
+}
+
+/// Logs doubts that have not been told already.
+fn tell(told: &mut Vec<String>, doubts: Vec<String>) {
+    for doubt in doubts.iter().filter(|doubt| !told.contains(doubt)) {
+        log::warn!("{doubt}");
+    }
+    *told = doubts;
 }
 
 /// Frees expired FDB rows. They are dead already: the data path checks the age at each look-up.

@@ -9,8 +9,8 @@ use vxnet_common::{addr::Mac, outer};
 
 use self::underlay::Underlay;
 use crate::{
-    model::{Fabric, Network},
-    state::{Bridge, Id, Observed, Spec, State, anchor_names},
+    model::{Fabric, Host, Network},
+    state::{Bridge, Facts, Id, Link, Observed, Spec, State, anchor_names},
 };
 
 /// Returns the state that the host of that name should be in.
@@ -19,10 +19,13 @@ pub fn desired(fabric: &Fabric, host: &str, observed: &Observed) -> Result<State
         bail!("the fabric has no host \"{host}\"\nhint: name one of its hosts with --host");
     };
     let mut state = State::new();
-    let underlay = Underlay::find(fabric, host, &observed.facts)?;
+    let underlay = Underlay::find(fabric, host, &observed.facts);
     let (key, value) = underlay.forwarding();
     state.insert(Id::Sysctl(key), Spec::Sysctl(value));
     let networks: Vec<&Network> = fabric.networks_of(&host.name).collect();
+    for network in &networks {
+        refuse_foreign_link(network, host, &observed.facts)?;
+    }
     let guard = guard::guard(&networks, &underlay, &observed.facts);
     state.insert(Id::Guard, Spec::Guard(guard));
     for network in &networks {
@@ -34,16 +37,80 @@ pub fn desired(fabric: &Fabric, host: &str, observed: &Observed) -> Result<State
         };
         state.insert(Id::Bridge(network.bridge.clone()), Spec::Bridge(bridge));
         let (port, _) = anchor_names(network.vni.value());
-        state.insert(
-            Id::Anchor(network.bridge.clone()),
-            Spec::Anchor { port, mtu },
-        );
+        let bridge = network.bridge.clone();
+        state.insert(Id::Anchor(port), Spec::Anchor { bridge, mtu });
         for address in network.gateways.get(&host.name).into_iter().flatten() {
             state.insert(Id::Address(network.bridge.clone(), *address), Spec::Address);
         }
     }
     datapath::fill(&mut state, fabric, host, &networks, &underlay, observed)?;
     Ok(state)
+}
+
+/// Refuses to take over a link that is not there to hold guests: nothing has been changed yet.
+fn refuse_foreign_link(network: &Network, host: &Host, facts: &Facts) -> Result<()> {
+    let Some(link) = facts.link(&network.bridge) else {
+        return Ok(());
+    };
+    let name = &network.bridge;
+    if link.kind != "bridge" {
+        bail!(
+            "link {name} exists and is no bridge\nhint: give network {} another `bridge`",
+            network.name
+        );
+    }
+    let carries_underlay = facts
+        .routes
+        .values()
+        .any(|ifindex| *ifindex == link.ifindex)
+        || link.addresses.iter().any(|net| net.addr() == host.underlay);
+    if carries_underlay {
+        bail!(
+            "bridge {name} leads to the underlay; taking it over would cut this host off\nhint: \
+             give network {} another `bridge`, which needs no physical port",
+            network.name
+        );
+    }
+    Ok(())
+}
+
+/// Returns what is probably not as the user means it, but keeps nothing from working.
+pub fn doubts(fabric: &Fabric, host: &str, facts: &Facts) -> Vec<String> {
+    let Some(host) = fabric.hosts.get(host) else {
+        return Vec::new();
+    };
+    let mut doubts = Vec::new();
+    let holds = |link: &Link| link.addresses.iter().any(|net| net.addr() == host.underlay);
+    if !facts.links.values().any(holds) {
+        doubts.push(format!(
+            "no link has the underlay address {} of host {}: is this that host?",
+            host.underlay, host.name
+        ));
+    }
+    for name in host
+        .uplinks
+        .iter()
+        .filter(|name| facts.link(name).is_none())
+    {
+        doubts.push(format!(
+            "there is no link {name}, which `uplinks` of host {} names",
+            host.name
+        ));
+    }
+    let underlay = Underlay::find(fabric, host, facts);
+    let room = underlay
+        .mtu
+        .saturating_sub(outer::overhead(underlay.family));
+    for network in fabric.networks_of(&host.name) {
+        if network.mtu.is_some_and(|mtu| u32::from(mtu) > room) {
+            doubts.push(format!(
+                "the underlay has room for an MTU of {room}, less than network {} wants: larger \
+                 frames to other hosts are dropped (too_big)",
+                network.name
+            ));
+        }
+    }
+    doubts
 }
 
 /// Returns the MTU of a network: what the user says, or what the underlay leaves room for.

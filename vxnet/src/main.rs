@@ -1,6 +1,6 @@
 //! The `vxnet` command.
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
 use vxnet::cli::{Cli, run};
@@ -9,10 +9,8 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "this is where errors end")]
-            {
-                eprintln!("vxnet: {error:#}");
-            }
+            // Nothing is left to do if nobody reads this.
+            let _ = writeln!(std::io::stderr(), "vxnet: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -23,7 +23,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
     let assignment = Assignment::load(&args.config, args.host.as_deref())?;
-    let done = daemon::apply(&assignment, paths).await?;
+    let (done, doubts) = daemon::apply(&assignment, paths).await?;
     let mut text = String::new();
     for op in &done {
         writeln!(text, "{op}")?;
@@ -31,6 +31,9 @@ pub(super) async fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
     match done.len() {
         0 => writeln!(text, "host {}: nothing to change", assignment.host)?,
         count => writeln!(text, "host {}: {count} changes applied", assignment.host)?,
+    }
+    for doubt in doubts {
+        text.push_str(&format!("warning: {doubt}\n"));
     }
     output::text(&text)
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
 use vxnet_common::{
     map::{NO_SLOT, name_str},
@@ -27,9 +27,17 @@ pub(super) enum Command {
 
 pub(super) fn run(command: &Command, paths: &Paths) -> Result<ExitCode> {
     let Command::Show { port, format } = command;
-    let mut drops = list(&Maps::open(paths)?)?;
-    if let Some(port) = port {
-        drops.retain(|drop| drop.port == *port);
+    let maps = Maps::open(paths)?;
+    let mut drops = list(&maps)?;
+    if let Some(name) = port {
+        if !maps
+            .ports()?
+            .iter()
+            .any(|(_, row)| name_str(&row.name) == name)
+        {
+            bail!("there is no port \"{name}\"\nhint: `vxnet port show` lists them");
+        }
+        drops.retain(|drop| drop.port == *name);
     }
     output::rows(*format, &drops)
 }

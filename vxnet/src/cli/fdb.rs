@@ -32,8 +32,8 @@ pub(super) enum Command {
         #[command(flatten)]
         filter: Filter,
         /// Only this address
-        #[arg(long, value_name = "MAC")]
-        mac: Option<String>,
+        #[arg(long, value_name = "MAC", value_parser = parse_mac)]
+        mac: Option<Mac>,
         #[command(flatten)]
         format: Format,
     },
@@ -76,6 +76,22 @@ impl Filter {
     }
 }
 
+/// Reads an address as it is usually written: six bytes in hexadecimal with colons.
+fn parse_mac(text: &str) -> Result<Mac, String> {
+    let bytes: Option<Vec<u8>> = text
+        .split(':')
+        .map(|byte| {
+            u8::from_str_radix(byte, 16)
+                .ok()
+                .filter(|_| byte.len() == 2)
+        })
+        .collect();
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .map(Mac)
+        .ok_or_else(|| "write six bytes, as in 52:54:00:12:34:56".to_owned())
+}
+
 /// How many rows a flush removed.
 #[derive(Serialize)]
 struct Flushed {
@@ -94,10 +110,7 @@ pub(super) fn run(command: &Command, paths: &Paths) -> Result<ExitCode> {
             view.check(filter)?;
             let mut rows = view.rows(&maps)?;
             rows.retain(|row| {
-                filter.matches(row)
-                    && mac
-                        .as_ref()
-                        .is_none_or(|mac| mac.eq_ignore_ascii_case(&row.mac))
+                filter.matches(row) && mac.is_none_or(|mac| mac.to_string() == row.mac)
             });
             output::rows(*format, &rows)
         }

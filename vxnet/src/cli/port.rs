@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, process::ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
 use vxnet_common::map::{name_str, port::kind};
 
@@ -24,8 +24,16 @@ pub(super) enum Command {
 
 pub(super) fn run(command: &Command, paths: &Paths) -> Result<ExitCode> {
     let Command::Show { network, format } = command;
-    let mut ports = list(&Maps::open(paths)?)?;
-    if network.is_some() {
+    let maps = Maps::open(paths)?;
+    let mut ports = list(&maps)?;
+    if let Some(name) = network {
+        if !maps
+            .segments()?
+            .iter()
+            .any(|(_, row)| name_str(&row.name) == name)
+        {
+            bail!("there is no network \"{name}\"\nhint: `vxnet network show` lists them");
+        }
         ports.retain(|port| port.network == *network);
     }
     output::rows(*format, &ports)

@@ -7,11 +7,10 @@ use anyhow::{Result, bail};
 use super::output;
 use crate::{
     daemon::Lock,
-    host::{Kernel, Paths, maps::Maps},
+    host::{Kernel, Paths, floor},
     reconcile::converge,
     state::State,
 };
-use vxnet_common::map::{name_str, port::kind};
 
 /// Arguments of `vxnet teardown`.
 #[derive(clap::Args)]
@@ -22,9 +21,11 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
+    floor::check()?;
     let lock = Lock::take(paths)?;
+    let mut kernel = Kernel::for_teardown(paths.clone())?;
     if !args.force {
-        let guests = guests(paths);
+        let guests = kernel.guests().await?;
         if !guests.is_empty() {
             bail!(
                 "guests are attached: {}\nhint: shut them down, or cut them off with --force",
@@ -32,7 +33,6 @@ pub(super) async fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
             );
         }
     }
-    let mut kernel = Kernel::for_teardown(paths.clone())?;
     let done = converge(&mut kernel, |_| Ok(State::new())).await?;
     drop(kernel);
     drop(lock);
@@ -41,16 +41,4 @@ pub(super) async fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
         0 => "nothing to remove\n".to_owned(),
         count => format!("{count} things removed\n"),
     })
-}
-
-/// Returns the names of the guests' links.
-fn guests(paths: &Paths) -> Vec<String> {
-    let ports = Maps::open(paths)
-        .and_then(|maps| maps.ports())
-        .unwrap_or_default();
-    ports
-        .iter()
-        .filter(|(_, port)| port.kind == kind::GUEST)
-        .map(|(_, port)| name_str(&port.name).to_owned())
-        .collect()
 }

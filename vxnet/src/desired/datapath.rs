@@ -94,7 +94,7 @@ impl Member<'_> {
             "vx_port",
             observed,
         );
-        let guests = guests(self.network, self.bridge, observed);
+        let guests = guests(self.bridge, observed);
         for (index, link) in (0..).zip(&guests) {
             let slot = ports[&link.ifindex];
             let flags = if link.kind == "tun" {
@@ -153,14 +153,10 @@ impl Member<'_> {
     }
 }
 
-/// Returns the guests' links of a network: the bridge's ports but its anchor.
-fn guests<'a>(network: &Network, bridge: &Link, observed: &'a Observed) -> Vec<&'a Link> {
-    let (anchor, _) = anchor_names(network.vni.value());
-    observed
-        .facts
-        .ports_of(bridge.ifindex)
-        .filter(|link| link.name != anchor)
-        .collect()
+/// Returns the guests' links of a network: the bridge's ports but vxnet's own.
+fn guests<'a>(bridge: &Link, observed: &'a Observed) -> Vec<&'a Link> {
+    let ports = observed.facts.ports_of(bridge.ifindex);
+    ports.filter(|link| !link.is_ours).collect()
 }
 
 fn port_row(link: &Link, kind: u32, segment: u32, flags: u32) -> Port {
@@ -284,13 +280,9 @@ fn port_slots(
         _ => None,
     });
     let mut wanted: BTreeSet<u32> = underlay.uplinks.keys().copied().collect();
-    for (network, bridge) in present {
+    for (_, bridge) in present {
         wanted.insert(bridge.ifindex);
-        wanted.extend(
-            guests(network, bridge, observed)
-                .iter()
-                .map(|link| link.ifindex),
-        );
+        wanted.extend(guests(bridge, observed).iter().map(|link| link.ifindex));
     }
     allocate("ports", &held, wanted, MAX_PORTS)
 }

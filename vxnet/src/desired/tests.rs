@@ -5,6 +5,7 @@ pub(crate) mod scene;
 use std::time::Duration;
 
 use vxnet_common::{
+    addr::Vni,
     map::{
         self, LAYOUT,
         fdb::{FdbEntry, FdbKey, origin, place},
@@ -118,7 +119,7 @@ fn at_first_only_what_needs_no_bridge() {
             "sysctl net/ipv4/conf/lo/forwarding",
             "bridge guard (nftables)",
             "bridge br-red",
-            "anchor port of br-red",
+            "anchor port vxa-10",
             "address 192.168.124.1/24 on br-red",
             "host row",
             "VTEP row 1",
@@ -418,16 +419,63 @@ fn named_uplinks_are_the_only_ones() {
 }
 
 #[test]
-fn a_named_uplink_that_does_not_exist_is_an_error_with_a_remedy() {
+fn a_named_uplink_that_does_not_exist_is_doubtful_but_keeps_nothing_from_working() {
+    let machine = Machine::new(4);
     let mut fabric = red_fabric(4);
     let host = fabric.hosts.get_mut("host1").unwrap();
     host.uplinks = vec!["eth0".into(), "eth7".into()];
-    let error = desired(&fabric, "host1", &Machine::new(4).observed).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "host host1 has no link \"eth7\"\nhint: `ip link` lists its links; correct `uplinks` of \
-         [host.host1], or leave it out"
+    let state = of(&fabric, &machine);
+    assert!(state.contains_key(&Id::Guard) && state.contains_key(&Id::Local));
+    let doubts = doubts(&fabric, "host1", &machine.observed.facts);
+    assert!(
+        doubts.iter().any(|doubt| doubt.contains("no link eth7")),
+        "{doubts:?}"
     );
+}
+
+#[test]
+fn a_host_without_its_underlay_address_is_doubtful_and_so_is_too_large_an_mtu() {
+    let machine = Machine::new(4);
+    let mut fabric = red_fabric(4);
+    fabric.hosts.get_mut("host1").unwrap().underlay = "203.0.113.9".parse().unwrap();
+    fabric.networks.get_mut("red").unwrap().mtu = Some(9000);
+    let doubts = doubts(&fabric, "host1", &machine.observed.facts);
+    assert!(
+        doubts.iter().any(|doubt| doubt.contains("203.0.113.9")),
+        "{doubts:?}"
+    );
+    assert!(
+        doubts.iter().any(|doubt| doubt.contains("too_big")),
+        "{doubts:?}"
+    );
+}
+
+#[test]
+fn links_that_are_not_there_for_guests_are_never_taken_over() {
+    let mut machine = Machine::new(4);
+    let mut fabric = red_fabric(4);
+    fabric.networks.get_mut("red").unwrap().bridge = "eth0".into();
+    let error = desired(&fabric, "host1", &machine.observed).unwrap_err();
+    assert!(error.to_string().contains("is no bridge"), "{error}");
+    // The underlay itself may sit on a bridge.
+    machine.link("eth0").kind = "bridge".into();
+    let error = desired(&fabric, "host1", &machine.observed).unwrap_err();
+    assert!(
+        error.to_string().contains("leads to the underlay"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_changed_vni_replaces_the_anchor() {
+    let mut fabric = red_fabric(4);
+    let (mut machine, _) = settled(&fabric);
+    fabric.networks.get_mut("red").unwrap().vni = Vni::new(77).unwrap();
+    machine
+        .settle(|observed| desired(&fabric, "host1", observed))
+        .unwrap();
+    assert!(machine.observed.facts.link(&scene::anchor(77)).is_some());
+    assert!(machine.observed.facts.link(&scene::anchor(10)).is_none());
 }
 
 #[test]
@@ -533,12 +581,12 @@ fn r7348_18_the_mtu_leaves_room_for_the_outer_header() {
         fabric.networks.get_mut("red").unwrap().mtu = explicit;
         let state = of(&fabric, &machine);
         assert_eq!(bridge(&state, "br-red").mtu, expected, "{family} {eth0}");
-        let anchor = &state[&Id::Anchor("br-red".into())];
-        let port = scene::anchor(10);
+        let anchor = &state[&Id::Anchor(scene::anchor(10))];
+        let bridge = "br-red".into();
         assert_eq!(
             *anchor,
             Spec::Anchor {
-                port,
+                bridge,
                 mtu: expected
             }
         );

@@ -5,8 +5,6 @@ use std::{
     net::IpAddr,
 };
 
-use anyhow::{Result, bail};
-
 use crate::{
     model::{Fabric, Host, Receive},
     state::{Facts, Link},
@@ -50,7 +48,7 @@ const CARRIERS: &[&str] = &["", "veth", "bond", "team", "vlan", "macvlan", "ipvl
 
 impl<'a> Underlay<'a> {
     /// Finds the links that lead to the host's peers.
-    pub(super) fn find(fabric: &Fabric, host: &Host, facts: &'a Facts) -> Result<Self> {
+    pub(super) fn find(fabric: &Fabric, host: &Host, facts: &'a Facts) -> Self {
         let family = if host.underlay.is_ipv4() { 4 } else { 6 };
         let in_use: BTreeSet<u32> = if host.uplinks.is_empty() {
             peers(fabric, host)
@@ -58,7 +56,8 @@ impl<'a> Underlay<'a> {
                 .copied()
                 .collect()
         } else {
-            named(host, facts)?
+            let named = host.uplinks.iter().filter_map(|name| facts.link(name));
+            named.map(|link| link.ifindex).collect()
         };
         let may_stand_by = |link: &Link| {
             host.uplinks.is_empty()
@@ -89,12 +88,12 @@ impl<'a> Underlay<'a> {
         let used = uplinks.values().filter(|uplink| uplink.in_use);
         // Ethernet's usual MTU while nothing leads to the peers yet.
         let mtu = used.map(|uplink| uplink.link.mtu).min().unwrap_or(1500);
-        Ok(Self {
+        Self {
             family,
             mtu,
             receive: host.receive,
             uplinks,
-        })
+        }
     }
 
     /// Returns the uplinks whose frames XDP may strip.
@@ -125,21 +124,4 @@ pub(super) fn peers<'a>(fabric: &'a Fabric, host: &'a Host) -> impl Iterator<Ite
         .map(|peer| peer.underlay)
         .collect();
     addresses.into_iter()
-}
-
-/// Looks up the uplinks that the user named.
-fn named(host: &Host, facts: &Facts) -> Result<BTreeSet<u32>> {
-    let mut found = BTreeSet::new();
-    for name in &host.uplinks {
-        match facts.link(name) {
-            Some(link) => found.insert(link.ifindex),
-            None => bail!(
-                "host {} has no link \"{name}\"\nhint: `ip link` lists its links; correct \
-                 `uplinks` of [host.{}], or leave it out",
-                host.name,
-                host.name
-            ),
-        };
-    }
-    Ok(found)
 }

@@ -3,13 +3,14 @@
 mod clsact;
 
 use std::{
-    fs,
+    collections::{BTreeMap, BTreeSet},
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use aya::programs::{
-    LinkOrder, SchedClassifier, TcAttachType, XdpMode,
+    LinkOrder, ProgramInfo, SchedClassifier, TcAttachType, XdpMode,
     links::{FdLink, PinnedLink},
     loaded_programs,
     tc::{SchedClassifierLink, TcAttachOptions},
@@ -28,16 +29,35 @@ pub(super) struct Target<'a> {
     pub(super) xdp_program: Option<u32>,
 }
 
+/// The driver of a link does not run XDP, or not through a link that can be pinned.
+#[derive(Debug)]
+pub(super) struct NoXdp;
+
+impl fmt::Display for NoXdp {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "the driver does not run XDP")
+    }
+}
+
 /// Returns the programs of ours that run on a link.
-pub(super) fn observe(paths: &Paths, way: Attachment, target: Target<'_>) -> Vec<(Hook, Program)> {
+///
+/// One that does not work on the pinned `maps` that its name needs is not current, whatever its
+/// tag: someone removed the pins, and new maps took their places.
+pub(super) fn observe(
+    paths: &Paths,
+    way: Attachment,
+    maps: Option<&BTreeMap<&str, BTreeSet<u32>>>,
+    target: Target<'_>,
+) -> Vec<(Hook, Program)> {
     [Hook::TcIngress, Hook::TcEgress, Hook::Xdp]
         .into_iter()
         .filter_map(|hook| Some((hook, running(paths, way, target, hook)?)))
+        .map(|(hook, info)| (hook, describe(&info, maps)))
         .collect()
 }
 
 /// Returns the program of ours that runs at a hook: only if its pin is there, or its filter.
-fn running(paths: &Paths, way: Attachment, target: Target<'_>, hook: Hook) -> Option<Program> {
+fn running(paths: &Paths, way: Attachment, target: Target<'_>, hook: Hook) -> Option<ProgramInfo> {
     let Some(direction) = direction(hook) else {
         let pinned = pinned(paths, target.ifindex, hook)?;
         return (target.xdp_program == Some(pinned))
@@ -48,16 +68,23 @@ fn running(paths: &Paths, way: Attachment, target: Target<'_>, hook: Hook) -> Op
         Attachment::Tcx => {
             let pinned = pinned(paths, target.ifindex, hook)?;
             let (_, programs) = SchedClassifier::query_tcx(target.name, direction).ok()?;
-            let program = programs.iter().find(|program| program.id() == pinned)?;
-            Some(Program {
-                name: program.name_as_str()?.into(),
-                tag: program.tag(),
-            })
+            programs.into_iter().find(|program| program.id() == pinned)
         }
         Attachment::Clsact => {
             let (name, id) = clsact::running(paths, target, hook)?;
-            by_id(id).filter(|program| program.name == name)
+            by_id(id).filter(|program| program.name_as_str() == Some(&name))
         }
+    }
+}
+
+fn describe(info: &ProgramInfo, maps: Option<&BTreeMap<&str, BTreeSet<u32>>>) -> Program {
+    let name = info.name_as_str().unwrap_or_default();
+    let used = info.map_ids().ok().flatten().unwrap_or_default();
+    let needed = maps.and_then(|maps| maps.get(name)).into_iter().flatten();
+    let is_current = needed.into_iter().all(|id| used.contains(id));
+    Program {
+        name: name.into(),
+        tag: if is_current { info.tag() } else { 0 },
     }
 }
 
@@ -173,16 +200,10 @@ fn attach_xdp(program: &mut aya::programs::Xdp, pin: &PathBuf, target: Target<'_
     }
     let id = program
         .attach_to_if_index(target.ifindex, XdpMode::Driver)
-        .with_context(|| format!("the driver of {} does not run XDP", target.name))?;
-    let link: FdLink = match program.take_link(id)?.try_into() {
-        Ok(link) => link,
-        // Attached through netlink, it could be neither pinned nor replaced atomically; dropping
-        // it took it off again.
-        Err(_) => bail!(
-            "the driver of {} does not run XDP through a link",
-            target.name
-        ),
-    };
+        .context(NoXdp)?;
+    // Attached through netlink, it could be neither pinned nor replaced atomically; failing here
+    // takes it off again.
+    let link: FdLink = program.take_link(id)?.try_into().ok().context(NoXdp)?;
     link.pin(pin).context("cannot pin the link")?;
     Ok(())
 }
@@ -193,14 +214,10 @@ fn pinned(paths: &Paths, ifindex: u32, hook: Hook) -> Option<u32> {
     Some(FdLink::from(link).info().ok()?.program_id())
 }
 
-fn by_id(id: u32) -> Option<Program> {
-    let info = loaded_programs()
+fn by_id(id: u32) -> Option<ProgramInfo> {
+    loaded_programs()
         .filter_map(Result::ok)
-        .find(|info| info.id() == id)?;
-    Some(Program {
-        name: info.name_as_str()?.into(),
-        tag: info.tag(),
-    })
+        .find(|info| info.id() == id)
 }
 
 fn pin(paths: &Paths, ifindex: u32, hook: Hook) -> PathBuf {

@@ -42,6 +42,10 @@ pub struct Kernel {
     peers: BTreeSet<IpAddr>,
     xdp_refused: BTreeSet<u32>,
     can_match_bridge: bool,
+    /// What the last look found.
+    last: Option<Facts>,
+    /// Bridges go although guests are in them.
+    force: bool,
     /// The last look at the links, for operations that name one by ifindex.
     links: BTreeMap<u32, Seen>,
 }
@@ -66,6 +70,7 @@ impl Kernel {
     pub fn for_teardown(paths: Paths) -> Result<Self> {
         let way = floor::check()?;
         let mut kernel = Self::without_programs(paths, way)?;
+        kernel.force = true;
         kernel.maps = Maps::open_any(&kernel.paths).ok();
         Ok(kernel)
     }
@@ -80,6 +85,8 @@ impl Kernel {
             peers: BTreeSet::new(),
             xdp_refused: BTreeSet::new(),
             can_match_bridge: nft::can_match_bridge()?,
+            last: None,
+            force: false,
             links: BTreeMap::new(),
         })
     }
@@ -94,7 +101,27 @@ impl Kernel {
         self.maps.as_mut().context("the maps are gone")
     }
 
-    async fn facts(&mut self) -> Result<Facts> {
+    /// Returns what the last look found.
+    pub fn facts(&self) -> Option<&Facts> {
+        self.last.as_ref()
+    }
+
+    /// Returns the guests' links in the bridges that vxnet made or adopted, whether programs run on
+    /// them or not.
+    pub async fn guests(&mut self) -> Result<Vec<String>> {
+        self.links = self.netlink.links().await?;
+        let ours = |seen: &Seen| seen.link.is_ours || seen.is_adopted;
+        let bridge_of = |seen: &Seen| self.links.get(&seen.link.master?);
+        let is_guest = |seen: &&Seen| !seen.link.is_ours && bridge_of(seen).is_some_and(ours);
+        Ok(self
+            .links
+            .values()
+            .filter(is_guest)
+            .map(|seen| seen.link.name.clone())
+            .collect())
+    }
+
+    async fn look(&mut self) -> Result<Facts> {
         self.links = self.netlink.links().await?;
         let mut routes = BTreeMap::new();
         for peer in &self.peers {
@@ -135,16 +162,15 @@ impl Kernel {
             for address in &seen.own_addresses {
                 state.insert(Id::Address(link.name.clone(), *address), Spec::Address);
             }
-            let anchor = self
-                .links
-                .values()
-                .find(|port| port.link.is_ours && port.link.master == Some(link.ifindex));
-            if let Some(anchor) = anchor.filter(|anchor| anchor.link.up) {
+            let anchors = self.links.values().filter(|port| {
+                port.link.is_ours && port.link.up && port.link.master == Some(link.ifindex)
+            });
+            for anchor in anchors {
                 let spec = Spec::Anchor {
-                    port: anchor.link.name.clone(),
+                    bridge: link.name.clone(),
                     mtu: anchor.link.mtu,
                 };
-                state.insert(Id::Anchor(link.name.clone()), spec);
+                state.insert(Id::Anchor(anchor.link.name.clone()), spec);
             }
         }
     }
@@ -154,7 +180,8 @@ impl Kernel {
             state.insert(Id::Program(ifindex, hook), Spec::Program(Program::PIN));
         }
         for seen in self.links.values() {
-            for (hook, program) in attach::observe(&self.paths, self.way, target(seen)) {
+            let maps = self.object.as_ref().map(|object| &object.maps);
+            for (hook, program) in attach::observe(&self.paths, self.way, maps, target(seen)) {
                 state.insert(Id::Program(seen.link.ifindex, hook), Spec::Program(program));
             }
         }
@@ -202,7 +229,7 @@ impl Kernel {
             (Id::Sysctl(key), Spec::Sysctl(value)) => sysctl::set(&self.paths, key, value),
             (Id::Guard, Spec::Guard(guard)) => nft::replace(&self.paths, &guard.rules),
             (Id::Bridge(name), Spec::Bridge(bridge)) => self.netlink.set_bridge(name, bridge).await,
-            (Id::Anchor(bridge), Spec::Anchor { port, mtu }) => {
+            (Id::Anchor(port), Spec::Anchor { bridge, mtu }) => {
                 self.netlink.set_anchor(bridge, port, *mtu).await
             }
             (Id::Address(link, net), Spec::Address) => self.netlink.add_address(link, *net).await,
@@ -249,8 +276,8 @@ impl Kernel {
         match (id, spec) {
             (Id::Sysctl(key), _) => sysctl::restore(&self.paths, key),
             (Id::Guard, _) => nft::remove(),
-            (Id::Bridge(name), _) => self.netlink.remove_bridge(name).await,
-            (Id::Anchor(_), Spec::Anchor { port, .. }) => self.netlink.remove_link(port).await,
+            (Id::Bridge(name), _) => self.netlink.remove_bridge(name, self.force).await,
+            (Id::Anchor(port), _) => self.netlink.remove_link(port).await,
             (Id::Address(link, net), _) => self.netlink.remove_address(link, *net).await,
             (Id::Program(ifindex, hook), _) => {
                 let link = self.links.get(ifindex).map(|seen| seen.link.name.as_str());
@@ -290,8 +317,8 @@ impl Kernel {
         let seen = self.links.get(&ifindex).context("the link has vanished")?;
         let object = self.object.as_mut().context("no programs are loaded")?;
         let attached = attach::attach(&self.paths, self.way, object, target(seen), hook, name);
-        if hook == Hook::Xdp
-            && let Err(error) = attached
+        if let Err(error) = &attached
+            && error.is::<attach::NoXdp>()
         {
             log::warn!("{}: receiving through TC: {error:#}", seen.link.name);
             self.xdp_refused.insert(ifindex);
@@ -303,7 +330,13 @@ impl Kernel {
 
 impl Host for Kernel {
     async fn observe(&mut self) -> Result<Observed> {
-        let facts = self.facts().await?;
+        // What someone removed is made again; the maps themselves live on in the programs.
+        if let Some(object) = &self.object {
+            self.paths.create()?;
+            object.repin(&self.paths)?;
+        }
+        let facts = self.look().await?;
+        self.last = Some(facts.clone());
         let mut state = State::new();
         sysctl::observe(&self.paths, &mut state)?;
         if let Some(rules) = nft::observe(&self.paths)? {

@@ -23,8 +23,8 @@ use crate::state::{Bridge, Link};
 
 /// Marks the links that vxnet made, in their alias.
 const OURS: &str = "vxnet";
-/// Marks bridges that vxnet found and uses: teardown leaves them.
-const ADOPTED: &str = "vxnet (adopted)";
+/// Marks bridges that vxnet found and uses, with their former address and MTU behind it.
+const ADOPTED: &str = "vxnet (adopted) ";
 /// Marks the addresses that vxnet added (`IFA_PROTO`; the kernel only stores it).
 const PROTOCOL: AddressProtocol = AddressProtocol::Other(0x76);
 
@@ -39,8 +39,30 @@ pub(super) struct Seen {
     pub(super) link: Link,
     pub(super) xdp_program: Option<u32>,
     pub(super) is_adopted: bool,
+    /// What an adopted bridge was before.
+    pub(super) former: Option<Former>,
     /// The addresses that vxnet added; others are the administrator's.
     pub(super) own_addresses: Vec<IpNet>,
+}
+
+/// What vxnet changes of an adopted bridge.
+pub(super) struct Former {
+    mac: Mac,
+    mtu: u32,
+}
+
+impl Former {
+    fn parse(alias: &str) -> Option<Self> {
+        let (mac, mtu) = alias.strip_prefix(ADOPTED)?.split_once(' ')?;
+        let bytes: Option<Vec<u8>> = mac
+            .split(':')
+            .map(|byte| u8::from_str_radix(byte, 16).ok())
+            .collect();
+        Some(Self {
+            mac: Mac(bytes?.try_into().ok()?),
+            mtu: mtu.parse().ok()?,
+        })
+    }
 }
 
 impl Netlink {
@@ -135,7 +157,13 @@ impl Netlink {
             self.handle.link().add(message).execute().await?;
             self.set_alias(name, OURS).await?;
         } else if !self.is_marked(name).await? {
-            self.set_alias(name, ADOPTED).await?;
+            let former = self
+                .find(name)
+                .await?
+                .map(|seen| seen.link)
+                .unwrap_or_default();
+            let alias = format!("{ADOPTED}{} {}", former.mac, former.mtu);
+            self.set_alias(name, &alias).await?;
         }
         let ifindex = self.index(name).await?;
         let message = LinkUnspec::new_with_index(ifindex)
@@ -151,15 +179,29 @@ impl Netlink {
             .context("cannot set the bridge up")
     }
 
-    /// Removes a bridge that vxnet made; one that it adopted stays, unmarked.
-    pub(super) async fn remove_bridge(&self, name: &str) -> Result<()> {
-        let Some(seen) = self.find(name).await? else {
+    /// Removes a bridge that vxnet made. One that it adopted stays, with its former address and
+    /// MTU; and one with guests in it stays unless forced, so that nobody is unplugged by a change
+    /// of the file.
+    pub(super) async fn remove_bridge(&self, name: &str, force: bool) -> Result<()> {
+        let links = self.links().await?;
+        let Some(seen) = links.values().find(|seen| seen.link.name == name) else {
             return Ok(());
         };
-        if seen.is_adopted {
+        let ifindex = seen.link.ifindex;
+        if let Some(former) = &seen.former {
+            let message = LinkUnspec::new_with_index(ifindex)
+                .address(former.mac.0.to_vec())
+                .mtu(former.mtu)
+                .build();
+            self.handle.link().set(message).execute().await?;
             return self.set_alias(name, "").await;
         }
-        Ok(self.handle.link().del(seen.link.ifindex).execute().await?)
+        let is_guest = |port: &&Seen| port.link.master == Some(ifindex) && !port.link.is_ours;
+        if !force && links.values().any(|port| is_guest(&port)) {
+            log::warn!("bridge {name} is in no network any more, but has guests and stays");
+            return self.set_alias(name, "").await;
+        }
+        Ok(self.handle.link().del(ifindex).execute().await?)
     }
 
     /// Makes the always-up port of a bridge: one end of a veth pair whose other end is idle.
@@ -274,7 +316,7 @@ fn seen(message: &LinkMessage) -> Seen {
         ..Link::default()
     };
     let mut xdp_program = None;
-    let mut is_adopted = false;
+    let mut former = None;
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
@@ -286,7 +328,7 @@ fn seen(message: &LinkMessage) -> Seen {
             LinkAttribute::Controller(master) => link.master = Some(*master),
             LinkAttribute::IfAlias(alias) => {
                 link.is_ours = alias == OURS;
-                is_adopted = alias == ADOPTED;
+                former = Former::parse(alias);
             }
             LinkAttribute::LinkInfo(infos) => {
                 for info in infos {
@@ -307,7 +349,8 @@ fn seen(message: &LinkMessage) -> Seen {
     Seen {
         link,
         xdp_program,
-        is_adopted,
+        is_adopted: former.is_some(),
+        former,
         own_addresses: Vec::new(),
     }
 }

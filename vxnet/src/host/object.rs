@@ -1,6 +1,9 @@
 //! The BPF object: the programs that this version of vxnet brings.
 
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use anyhow::{Context as _, Result, bail};
 use aya::{
@@ -28,6 +31,8 @@ pub(super) struct Object {
     ebpf: Ebpf,
     /// Hashes of the loaded programs, by name.
     pub(super) tags: BTreeMap<&'static str, u64>,
+    /// Ids of the pinned maps that each program uses.
+    pub(super) maps: BTreeMap<&'static str, BTreeSet<u32>>,
 }
 
 impl Object {
@@ -40,7 +45,8 @@ impl Object {
             .override_global("AYA_LOG_LEVEL", &level, false)
             .load(OBJECT)
             .context("the kernel did not take the maps")?;
-        let mut tags = BTreeMap::new();
+        let pinned = pinned_ids(paths)?;
+        let (mut tags, mut maps) = (BTreeMap::new(), BTreeMap::new());
         for name in PROGRAMS {
             let program = ebpf
                 .program_mut(name)
@@ -55,8 +61,26 @@ impl Object {
                 .with_context(|| format!("the kernel refused {name}"))?;
             let info = program.info().context("cannot read back a program")?;
             tags.insert(name, info.tag());
+            let used = info.map_ids().ok().flatten().unwrap_or_default();
+            maps.insert(
+                name,
+                used.into_iter().filter(|id| pinned.contains(id)).collect(),
+            );
         }
-        Ok(Self { ebpf, tags })
+        Ok(Self { ebpf, tags, maps })
+    }
+
+    /// Pins maps again that someone has unpinned.
+    pub(super) fn repin(&self, paths: &Paths) -> Result<()> {
+        for (name, map) in self.ebpf.maps() {
+            let path = paths.maps().join(name);
+            // The constants and the log's buffer belong to one load of the programs.
+            if !name.starts_with('.') && name != LOG && !path.exists() {
+                map.pin(&path)
+                    .with_context(|| format!("cannot pin {}", path.display()))?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns a TC program.
@@ -91,6 +115,17 @@ impl Object {
         });
         Ok(())
     }
+}
+
+/// Name of the ring buffer that aya-log adds.
+const LOG: &str = "AYA_LOGS";
+
+fn pinned_ids(paths: &Paths) -> Result<BTreeSet<u32>> {
+    let mut ids = BTreeSet::new();
+    for entry in fs::read_dir(paths.maps())? {
+        ids.insert(MapData::from_pin(entry?.path())?.info()?.id());
+    }
+    Ok(ids)
 }
 
 /// Levels of aya-log, as the programs compare them.

@@ -8,6 +8,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
+use crate::state::Hook;
+
 /// The folders of one vxnet instance.
 #[derive(Clone, Debug)]
 pub struct Paths {
@@ -48,18 +50,53 @@ impl Paths {
         Ok(())
     }
 
-    /// Removes the folders with everything pinned in them.
+    /// Removes what vxnet keeps in the folders, and the folders if nothing else is in them: the user
+    /// may have named any folder.
     pub fn remove(&self) -> Result<()> {
-        for folder in [&self.pins, &self.run] {
-            match fs::remove_dir_all(folder) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error)
-                        .with_context(|| format!("cannot remove {}", folder.display()));
-                }
-                _ => {}
+        if is_bpffs(&self.pins) {
+            for folder in [self.maps(), self.links()] {
+                remove_files(&folder, |_| true)?;
+                remove_folder(&folder)?;
             }
+            remove_folder(&self.pins)?;
         }
-        Ok(())
+        remove_files(&self.run, is_note)?;
+        remove_folder(&self.run)
+    }
+}
+
+/// Returns whether a file of the run folder is vxnet's: `lock`, what is to be restored, or a note
+/// that begins with an ifindex.
+fn is_note(name: &str) -> bool {
+    let kept = ["lock", "guard.json", "sysctl.json", "sysctl.new"];
+    let is_of_link = |(ifindex, rest): (&str, &str)| {
+        ifindex.parse::<u32>().is_ok() && (rest == "qdisc" || Hook::from_name(rest).is_some())
+    };
+    kept.contains(&name) || name.split_once(['-', '.']).is_some_and(is_of_link)
+}
+
+fn remove_files(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Result<()> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Ok(());
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(&is_ours) {
+            fs::remove_file(entry.path())
+                .with_context(|| format!("cannot remove {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a folder unless something is left in it.
+fn remove_folder(folder: &Path) -> Result<()> {
+    use std::io::ErrorKind::{DirectoryNotEmpty, NotFound};
+    match fs::remove_dir(folder) {
+        Err(error) if !matches!(error.kind(), NotFound | DirectoryNotEmpty) => {
+            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -75,4 +112,38 @@ fn mount(at: &Path) -> Result<()> {
             at.display()
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn teardown_removes_its_own_files_only() {
+        let run = std::env::temp_dir().join(format!("vxnet-paths-{}", std::process::id()));
+        fs::create_dir_all(run.join("folder")).unwrap();
+        for name in [
+            "lock",
+            "guard.json",
+            "7-tc-ingress",
+            "7.qdisc",
+            "data",
+            "7-notes",
+            "x.qdisc",
+        ] {
+            fs::write(run.join(name), "").unwrap();
+        }
+        let paths = Paths {
+            pins: run.join("no-bpffs"),
+            run: run.clone(),
+        };
+        paths.remove().unwrap();
+        let mut left: Vec<_> = fs::read_dir(&run)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["7-notes", "data", "folder", "x.qdisc"]);
+        fs::remove_dir_all(run).unwrap();
+    }
 }

@@ -171,7 +171,7 @@ async fn an_operation_that_fails_once_is_tried_again() {
     let fabric = fabric(4);
     let mut failed = false;
     let mut host = Troubled::by(move |_, op| {
-        let first = !failed && op.to_string() == "+ anchor port of br-red";
+        let first = !failed && op.to_string() == "+ anchor port vxa-10";
         failed |= first;
         ensure!(!first, "the kernel is busy");
         Ok(())

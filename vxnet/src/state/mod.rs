@@ -63,7 +63,7 @@ pub enum Id {
     Guard,
     /// A bridge device, by name.
     Bridge(String),
-    /// The always-up port of a bridge, by the bridge's name.
+    /// The always-up port of a bridge, by its own name.
     Anchor(String),
     /// An address of the host on a bridge.
     Address(String, IpNet),
@@ -95,9 +95,9 @@ pub enum Spec {
     Sysctl(String),
     Guard(Guard),
     Bridge(Bridge),
-    /// The port's name and MTU.
+    /// The bridge that it is a port of, and its MTU.
     Anchor {
-        port: String,
+        bridge: String,
         mtu: u32,
     },
     Address,
@@ -148,7 +148,7 @@ impl fmt::Display for Id {
             Self::Sysctl(key) => write!(out, "sysctl {key}"),
             Self::Guard => write!(out, "bridge guard (nftables)"),
             Self::Bridge(name) => write!(out, "bridge {name}"),
-            Self::Anchor(bridge) => write!(out, "anchor port of {bridge}"),
+            Self::Anchor(port) => write!(out, "anchor port {port}"),
             Self::Address(link, address) => write!(out, "address {address} on {link}"),
             Self::Local => write!(out, "host row"),
             Self::Vtep(slot) => write!(out, "VTEP row {slot}"),

@@ -12,6 +12,11 @@ const LINK_NAME_BYTES: usize = 15;
 /// all links and for new ones.
 const RESERVED: [&str; 3] = ["lo", "all", "default"];
 
+/// Returns whether a bridge cannot bear the name: the kernel's own, and those of vxnet's anchors.
+fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name) || name.starts_with("vxa-") || name.starts_with("vxp-")
+}
+
 /// Checks the name of a host or network.
 pub(super) fn fabric_name(name: &str) -> Result<(), Fault> {
     of_length(name, FABRIC_NAME_BYTES)
@@ -28,7 +33,7 @@ pub(super) fn link_name(name: &str) -> Result<(), Fault> {
 /// Checks the name of a bridge that vxnet makes.
 pub(super) fn bridge_name(name: &str) -> Result<(), Fault> {
     link_name(name)?;
-    if RESERVED.contains(&name) {
+    if is_reserved(name) {
         let message = format!("{} is a name that Linux keeps for itself", quoted(name));
         return Err(Fault::new(message, "choose a name such as `br0`"));
     }
@@ -100,6 +105,7 @@ mod tests {
     fn reserved_names_are_no_bridges() {
         assert!(bridge_name("all").is_err());
         assert!(bridge_name("lo").is_err());
+        assert!(bridge_name("vxa-10").is_err(), "the anchor of VNI 10");
         assert!(bridge_name("lo0").is_ok());
         assert!(
             link_name("lo").is_ok(),

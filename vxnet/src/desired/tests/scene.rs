@@ -187,7 +187,7 @@ impl Machine {
                 let link = self.link(name);
                 (link.mac, link.mtu, link.up) = (bridge.mac, bridge.mtu, bridge.up);
             }
-            (Id::Anchor(bridge), Spec::Anchor { port, mtu }) => {
+            (Id::Anchor(port), Spec::Anchor { bridge, mtu }) => {
                 let master = self.observed.facts.link(bridge).context("no such bridge")?;
                 let master = master.ifindex;
                 if self.observed.facts.link(port).is_none() {
@@ -212,14 +212,9 @@ impl Machine {
     fn take(&mut self, id: &Id) {
         match id {
             Id::Bridge(name) => self.remove(name),
-            Id::Anchor(bridge) => {
-                let mut links = self.observed.facts.links.values();
-                let of_bridge = self.observed.facts.link(bridge).map(|link| link.ifindex);
-                let anchor = links.find(|link| link.is_ours && link.master == of_bridge);
-                if let Some(name) = anchor.map(|link| link.name.clone()) {
-                    self.remove(&name.replace("vxa", "vxp"));
-                    self.remove(&name);
-                }
+            Id::Anchor(port) => {
+                self.remove(&port.replace("vxa", "vxp"));
+                self.remove(port);
             }
             _ => {}
         }
