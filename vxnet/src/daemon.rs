@@ -146,7 +146,9 @@ pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bo
         }
         match assignment.converge(&mut kernel).await {
             Ok(done) => {
-                done.iter().for_each(|op| log::info!("{op}"));
+                for op in &done {
+                    log::info!("{op}");
+                }
                 tell(&mut doubts, assignment.doubts(&kernel));
             }
             Err(error) => log::error!("{error:#}"),

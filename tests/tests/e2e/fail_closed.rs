@@ -166,3 +166,58 @@ fn leaked(lab: &Lab) -> Result<u64> {
         .filter_map(|item| item["counter"]["packets"].as_u64())
         .sum())
 }
+
+/// Guests talk again, through the maps that the command line shows.
+fn expect_healed(lab: &mut Lab, what: &str) -> Result<()> {
+    eventually(Duration::from_secs(6), || {
+        let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 1, 2)?);
+        let reply = Ping::new(to.v4).count(1).run(&from.netns)?;
+        ensure!(reply.received == 1, "{what}: guests are cut off");
+        Ok(())
+    })?;
+    let mac = lab.guest("blue", 1, 1)?.mac;
+    eventually(Duration::from_secs(6), || {
+        let rows = lab.vxnet(1)?.fdb("blue", &mac_text(mac))?;
+        ensure!(
+            !rows.is_empty(),
+            "{what}: the FDB shown is not the one in use"
+        );
+        Ok(())
+    })
+}
+
+fn mac_text(mac: [u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+#[test]
+fn attack31_f15_what_was_removed_is_healed_by_the_running_daemon() -> Result<()> {
+    let mut lab = lab("heal")?;
+    lab.start()?;
+    lab.plug("blue", 1, Port::Tap)?;
+    lab.plug("blue", 1, Port::Veth)?;
+    expect_healed(&mut lab, "at first")?;
+    let netns = lab.hypervisor(1)?.netns.clone();
+    netns.line("nft flush ruleset").run()?;
+    remove_pins(&lab.bpffs.pin_directory("hv1"))?;
+    eventually(Duration::from_secs(6), || {
+        let tables = netns.line("nft list tables").run()?;
+        ensure!(tables.contains("bridge vxnet"), "no guard: {tables}");
+        ensure!(!lab.bpffs.pins("hv1").is_empty(), "nothing is pinned");
+        Ok(())
+    })?;
+    expect_healed(&mut lab, "after all pins and rules were removed")
+}
+
+#[test]
+fn f15_lost_maps_are_replaced_together_with_the_programs_on_them() -> Result<()> {
+    let mut lab = lab("split")?;
+    lab.start()?;
+    lab.plug("blue", 1, Port::Tap)?;
+    lab.plug("blue", 1, Port::Veth)?;
+    expect_healed(&mut lab, "at first")?;
+    lab.vxnet(1)?.kill()?;
+    remove_pins(&lab.bpffs.pin_directory("hv1").join("maps"))?;
+    lab.vxnet(1)?.start()?;
+    expect_healed(&mut lab, "after the maps were lost")
+}

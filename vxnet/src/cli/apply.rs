@@ -33,7 +33,7 @@ pub(super) async fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
         count => writeln!(text, "host {}: {count} changes applied", assignment.host)?,
     }
     for doubt in doubts {
-        text.push_str(&format!("warning: {doubt}\n"));
+        let _ = writeln!(text, "warning: {doubt}");
     }
     output::text(&text)
 }
