@@ -98,9 +98,7 @@ pub fn doubts(fabric: &Fabric, host: &str, facts: &Facts) -> Vec<String> {
         ));
     }
     let underlay = Underlay::find(fabric, host, facts);
-    let room = underlay
-        .mtu
-        .saturating_sub(outer::overhead(underlay.family));
+    let room = room(&underlay);
     for network in fabric.networks_of(&host.name) {
         if network.mtu.is_some_and(|mtu| u32::from(mtu) > room) {
             doubts.push(format!(
@@ -115,10 +113,14 @@ pub fn doubts(fabric: &Fabric, host: &str, facts: &Facts) -> Vec<String> {
 
 /// Returns the MTU of a network: what the user says, or what the underlay leaves room for.
 fn mtu(network: &Network, underlay: &Underlay) -> u32 {
-    let derived = underlay
+    network.mtu.map_or_else(|| room(underlay), u32::from)
+}
+
+/// Returns the MTU that the underlay leaves room for.
+fn room(underlay: &Underlay) -> u32 {
+    underlay
         .mtu
-        .saturating_sub(outer::overhead(underlay.family));
-    network.mtu.map_or(derived, u32::from)
+        .saturating_sub(outer::overhead(underlay.family))
 }
 
 /// Returns the MAC address of a host's bridge: always the same, and locally administered. The
