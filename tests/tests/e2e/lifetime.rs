@@ -125,9 +125,13 @@ fn f16_clsact_filters_outlive_the_daemon_and_are_replaced_without_loss() -> Resu
     let filters = netns.line("tc filter show dev eth0 ingress").run()?;
     ensure!(filters.contains("vx_uplink"), "no filter: {filters}");
     unharmed(&mut lab, |lab| {
-        lab.vxnet(1)?.kill()?;
-        std::thread::sleep(Duration::from_millis(500));
-        lab.vxnet(1)?.start()
+        for _ in 0..3 {
+            std::thread::sleep(Duration::from_millis(500));
+            lab.vxnet(1)?.kill()?;
+            std::thread::sleep(Duration::from_millis(500));
+            lab.vxnet(1)?.start()?;
+        }
+        Ok(())
     })
 }
 
