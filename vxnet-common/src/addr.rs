@@ -1,6 +1,10 @@
 //! Addresses and ids as they stand on the wire.
 
-use core::fmt;
+use core::{
+    cmp::Ordering,
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
 
 /// An Ethernet address, in wire order.
 #[repr(transparent)]
@@ -85,12 +89,105 @@ impl fmt::Display for Vni {
     }
 }
 
-/// Returns an IPv4 address in its IPv4-mapped IPv6 form (RFC 4291 section 2.5.5.2), the form in
-/// which every table keys an underlay address.
-#[inline(always)]
-pub const fn mapped([a, b, c, d]: [u8; 4]) -> [u8; 16] {
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
+/// A VTEP's underlay address as the tables hold it: IPv4 in its IPv4-mapped IPv6 form (RFC 4291
+/// section 2.5.5.2), as two words in wire order, which compare at once where bytes would not.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct VtepAddr([u64; 2]);
+
+impl VtepAddr {
+    /// No address.
+    pub const NONE: Self = Self([0; 2]);
+
+    /// Returns an IPv4 address in its mapped form.
+    #[inline(always)]
+    pub const fn v4([a, b, c, d]: [u8; 4]) -> Self {
+        Self([0, u64::from_ne_bytes([0, 0, 0xff, 0xff, a, b, c, d])])
+    }
+
+    /// Returns an IPv6 address.
+    #[inline(always)]
+    pub const fn v6([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]: [u8; 16]) -> Self {
+        Self([
+            u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+            u64::from_ne_bytes([i, j, k, l, m, n, o, p]),
+        ])
+    }
+
+    /// Returns the address as it stands in an IPv6 header.
+    #[inline(always)]
+    pub const fn octets(self) -> [u8; 16] {
+        let [[a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]] =
+            [self.0[0].to_ne_bytes(), self.0[1].to_ne_bytes()];
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    }
+
+    /// Returns the address as four words in wire order, as the kernel's structures hold it; the
+    /// last one is the IPv4 address.
+    #[inline(always)]
+    pub const fn words(self) -> [u32; 4] {
+        let [a, b, c, d, e, f, g, h] = self.0[0].to_ne_bytes();
+        let [i, j, k, l, m, n, o, p] = self.0[1].to_ne_bytes();
+        [
+            u32::from_ne_bytes([a, b, c, d]),
+            u32::from_ne_bytes([e, f, g, h]),
+            u32::from_ne_bytes([i, j, k, l]),
+            u32::from_ne_bytes([m, n, o, p]),
+        ]
+    }
+
+    /// Returns a number that spreads the addresses of a fabric over `1 << bits` places.
+    #[inline(always)]
+    pub const fn spread(self, bits: u32) -> u32 {
+        // Fibonacci hashing: the golden ratio of 64 bits carries every bit to the top.
+        let folded = self.0[0].rotate_left(32) ^ self.0[1];
+        (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - bits)) as u32
+    }
 }
+
+impl From<IpAddr> for VtepAddr {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self::v4(address.octets()),
+            IpAddr::V6(address) => Self::v6(address.octets()),
+        }
+    }
+}
+
+impl From<VtepAddr> for IpAddr {
+    /// Returns the address as people write it: IPv4 where it is mapped.
+    fn from(address: VtepAddr) -> Self {
+        Ipv6Addr::from(address.octets()).to_canonical()
+    }
+}
+
+impl PartialOrd for VtepAddr {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for VtepAddr {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.octets().cmp(&other.octets())
+    }
+}
+
+impl fmt::Display for VtepAddr {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&IpAddr::from(*self), out)
+    }
+}
+
+impl fmt::Debug for VtepAddr {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+// SAFETY: two integers, in a `repr(transparent)` array.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for VtepAddr {}
 
 #[cfg(test)]
 mod tests {
@@ -110,8 +207,27 @@ mod tests {
 
     #[test]
     fn an_ipv4_address_is_keyed_as_rfc_4291_maps_it() {
-        let expected = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 17];
-        assert_eq!(mapped([192, 0, 2, 17]), expected);
+        let octets = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 17];
+        let address = VtepAddr::v4([192, 0, 2, 17]);
+        assert_eq!(address.octets(), octets);
+        assert_eq!(address, VtepAddr::v6(octets));
+        assert_eq!(address.words()[3].to_ne_bytes(), [192, 0, 2, 17]);
+        assert_eq!(address.words()[2].to_ne_bytes(), [0, 0, 0xff, 0xff]);
+    }
+
+    #[test]
+    fn addresses_sort_as_people_count() {
+        let [a, b] = [[10, 0, 0, 255], [10, 0, 1, 0]].map(VtepAddr::v4);
+        assert!(a < b);
+    }
+
+    #[test]
+    fn neighbouring_addresses_spread_over_the_places() {
+        let places: std::collections::BTreeSet<u32> = (0..=255)
+            .map(|host| VtepAddr::v4([10, 0, 0, host]).spread(12))
+            .collect();
+        assert!(places.iter().all(|place| *place < 1 << 12));
+        assert!(places.len() > 240, "{} places of 256", places.len());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! `BTreeMap`s; they have no side effects.
 
 use crate::{
-    addr::Mac,
+    addr::{Mac, VtepAddr},
     map::{
         NO_SLOT,
         fdb::{FdbEntry, FdbKey, place},
@@ -26,7 +26,7 @@ pub trait Tables {
     /// Returns the slot of the segment with that VNI.
     fn vni(&self, vni: u32) -> Option<u32>;
     /// Returns the slot of the VTEP with that underlay address.
-    fn vtep(&self, address: &[u8; 16]) -> Option<u32>;
+    fn vtep(&self, address: VtepAddr) -> Option<u32>;
 }
 
 /// Where a frame came from.
@@ -56,7 +56,7 @@ pub enum To {
 /// Only hosts of the fabric may send, and only VNIs that they and this host share.
 #[inline(always)]
 pub fn admit(tables: &impl Tables, packet: &Tunnelled) -> Result<(u32, u32), Reason> {
-    let Some(vtep) = tables.vtep(&packet.source) else {
+    let Some(vtep) = tables.vtep(packet.source) else {
         return Err(Reason::UnknownVtep);
     };
     let Some(slot) = tables.vni(packet.vni) else {

@@ -11,7 +11,7 @@ use network_types::{
     vxlan::VxlanHdr,
 };
 
-use crate::frame::protocol;
+use crate::{addr::VtepAddr, frame::protocol};
 
 /// Bytes kept for a prepared header: IPv6, UDP and VXLAN.
 pub const TEMPLATE_LEN: usize = Ipv6Hdr::LEN + UdpHdr::LEN + VxlanHdr::LEN;
@@ -37,17 +37,28 @@ pub const fn overhead(family: u8) -> u32 {
     header_len(family) as u32 + 14
 }
 
+/// The bytes of a prepared header; IPv4 leaves the end unused. Aligned, so that the data path copies
+/// it in words.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header(pub [u8; TEMPLATE_LEN]);
+
+impl Header {
+    /// No header.
+    pub const EMPTY: Self = Self([0; TEMPLATE_LEN]);
+}
+
 /// A prepared header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Template {
-    pub header: [u8; TEMPLATE_LEN],
+    pub header: Header,
     /// Sum of the 16-bit words of the IPv4 header with length, TOS and checksum zero; 0 for IPv6.
     pub checksum: u32,
 }
 
 impl Template {
     /// Prepares the header from `local` to `remote`, both IPv4 as mapped if `family` is 4.
-    pub fn new(family: u8, local: [u8; 16], remote: [u8; 16], port: u16) -> Self {
+    pub fn new(family: u8, local: VtepAddr, remote: VtepAddr, port: u16) -> Self {
         let mut header = [0; TEMPLATE_LEN];
         let udp = header_len(family) - UdpHdr::LEN - VxlanHdr::LEN;
         let mut checksum = 0;
@@ -55,8 +66,8 @@ impl Template {
             header[offset_of!(Ipv6Hdr, vcf)] = 6 << 4;
             header[offset_of!(Ipv6Hdr, next_hdr)] = protocol::UDP;
             header[offset_of!(Ipv6Hdr, hop_limit)] = TTL;
-            put(&mut header, offset_of!(Ipv6Hdr, src_addr), local);
-            put(&mut header, offset_of!(Ipv6Hdr, dst_addr), remote);
+            put(&mut header, offset_of!(Ipv6Hdr, src_addr), local.octets());
+            put(&mut header, offset_of!(Ipv6Hdr, dst_addr), remote.octets());
         } else {
             header[offset_of!(Ipv4Hdr, vihl)] = 0x45;
             put(
@@ -66,12 +77,8 @@ impl Template {
             );
             header[offset_of!(Ipv4Hdr, ttl)] = TTL;
             header[offset_of!(Ipv4Hdr, proto)] = protocol::UDP;
-            put(&mut header, offset_of!(Ipv4Hdr, src_addr), last_four(local));
-            put(
-                &mut header,
-                offset_of!(Ipv4Hdr, dst_addr),
-                last_four(remote),
-            );
+            put(&mut header, offset_of!(Ipv4Hdr, src_addr), v4(local));
+            put(&mut header, offset_of!(Ipv4Hdr, dst_addr), v4(remote));
             checksum = sum(&header[..Ipv4Hdr::LEN]);
         }
         put(
@@ -81,7 +88,10 @@ impl Template {
         );
         header[udp + UdpHdr::LEN + offset_of!(VxlanHdr, flags)] =
             network_types::vxlan::VXLAN_I_FLAG_MASK;
-        Self { header, checksum }
+        Self {
+            header: Header(header),
+            checksum,
+        }
     }
 }
 
@@ -157,8 +167,8 @@ fn put<const N: usize, const M: usize>(header: &mut [u8; M], offset: usize, byte
     }
 }
 
-const fn last_four(address: [u8; 16]) -> [u8; 4] {
-    [address[12], address[13], address[14], address[15]]
+const fn v4(address: VtepAddr) -> [u8; 4] {
+    address.words()[3].to_ne_bytes()
 }
 
 fn sum(bytes: &[u8]) -> u32 {

@@ -13,7 +13,7 @@ use network_types::{
 };
 
 use crate::{
-    addr::mapped,
+    addr::VtepAddr,
     frame::{Ethernet, Packet, ethertype, protocol},
     map::local::Local,
     reason::Reason,
@@ -36,7 +36,7 @@ pub enum Outer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tunnelled {
     /// Underlay address of the sender, IPv4 as mapped.
-    pub source: [u8; 16],
+    pub source: VtepAddr,
     /// VNI as found, 24 bits; not checked against any table.
     pub vni: u32,
     /// TOS or traffic class of the outer header.
@@ -50,8 +50,8 @@ pub struct Tunnelled {
 
 /// What the IP header says, whichever family it is of.
 struct Ip {
-    source: [u8; 16],
-    destination: [u8; 16],
+    source: VtepAddr,
+    destination: VtepAddr,
     traffic_class: u8,
     /// Where the UDP header starts.
     payload: u32,
@@ -104,8 +104,8 @@ fn ipv4(packet: &(impl Packet + ?Sized)) -> Option<Ip> {
     }
     let start = Ethernet::LEN as u32;
     Some(Ip {
-        source: mapped(ip.src_addr),
-        destination: mapped(ip.dst_addr),
+        source: VtepAddr::v4(ip.src_addr),
+        destination: VtepAddr::v4(ip.dst_addr),
         traffic_class: ip.tos,
         payload: start + header,
         end: start + u32::from(u16::from_be_bytes(ip.tot_len)),
@@ -123,8 +123,8 @@ fn ipv6(packet: &(impl Packet + ?Sized)) -> Option<Ip> {
     }
     let payload = (Ethernet::LEN + Ipv6Hdr::LEN) as u32;
     Some(Ip {
-        source: ip.src_addr,
-        destination: ip.dst_addr,
+        source: VtepAddr::v6(ip.src_addr),
+        destination: VtepAddr::v6(ip.dst_addr),
         traffic_class: ip.vcf[0] << 4 | ip.vcf[1] >> 4,
         payload,
         end: payload + u32::from(u16::from_be_bytes(ip.payload_len)),

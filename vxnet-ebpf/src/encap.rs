@@ -11,6 +11,7 @@ use aya_ebpf::{
     helpers::bpf_skb_change_head,
     programs::TcContext,
 };
+use network_types::eth::EthHdr;
 use vxnet_common::{
     frame::{Ethernet, Packet as _, PacketMut as _, ethertype, traffic_class},
     map::{local::Local, vtep::Vtep},
@@ -105,7 +106,7 @@ impl Departure {
             let Some(vtep) = maps::VTEPS.get(slot) else {
                 return Err(Reason::NoRoute);
             };
-            match next_hop::neighbour_output(skb, local, &vtep.address) {
+            match next_hop::neighbour_output(skb, local, vtep.address) {
                 Some(action) => action,
                 None => return Err(Reason::NoRoute),
             }
@@ -202,9 +203,12 @@ fn address(
     } else {
         ethertype::IPV4
     };
-    let written = skb.write(0, &Bytes(hop.dst))
-        && skb.write(6, &Bytes(hop.src))
-        && skb.write(12, &Bytes(protocol.to_be_bytes()))
+    let ethernet = EthHdr {
+        dst_addr: hop.dst,
+        src_addr: hop.src,
+        ether_type: protocol.to_be(),
+    };
+    let written = skb.write(0, &ethernet)
         && if local.family == 6 {
             write_header::<{ outer::header_len(6) }>(&mut skb, departure, vtep)
         } else {
@@ -216,12 +220,9 @@ fn address(
 /// Writes IP, UDP and VXLAN header, and the inner Ethernet header behind them.
 #[inline(always)]
 fn write_header<const N: usize>(skb: &mut Skb, departure: &Departure, vtep: *const Vtep) -> bool {
-    let Some(header) = skb.bytes_mut::<N>(Ethernet::LEN) else {
-        return false;
-    };
     // SAFETY: `vtep` points into an array map, whose rows are never freed.
-    let (template, checksum) = unsafe { (&(*vtep).header, (*vtep).checksum) };
-    *header = Bytes::<N>::head(template).0;
-    outer::complete(header, checksum, &departure.fields);
-    skb.write(Ethernet::LEN + N, &departure.inner)
+    let (template, checksum) = unsafe { ((*vtep).header, (*vtep).checksum) };
+    let mut header = Bytes::<N>::head(&template.0);
+    outer::complete(&mut header.0, checksum, &departure.fields);
+    skb.write(Ethernet::LEN, &header) && skb.write(Ethernet::LEN + N, &departure.inner)
 }

@@ -5,6 +5,7 @@
 //! pointers. A step returns `Result<_, Reason>`; one exit per program turns a reason into an
 //! action and a count.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 #[cfg(target_arch = "bpf")]
 mod account;

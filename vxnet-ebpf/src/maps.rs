@@ -6,8 +6,9 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray},
 };
 use vxnet_common::{
+    addr::VtepAddr,
     map::{
-        MAX_FDB, MAX_FLOOD, MAX_PORTS, MAX_SEGMENTS, MAX_VTEPS,
+        MAX_FDB, MAX_FLOOD, MAX_PORTS, MAX_SEGMENTS, MAX_VTEPS, cache,
         fdb::{FdbEntry, FdbKey},
         local::Local,
         port::Port,
@@ -24,6 +25,8 @@ pub(crate) static LOCAL: Array<Local> = Array::pinned(1, 0);
 #[map]
 pub(crate) static PORT_SLOTS: HashMap<u32, u32> = HashMap::pinned(MAX_PORTS, 0);
 #[map]
+pub(crate) static PORT_CACHE: Array<u32> = Array::pinned(cache::PORTS, 0);
+#[map]
 pub(crate) static PORTS: Array<Port> = Array::pinned(MAX_PORTS, 0);
 #[map]
 pub(crate) static PORT_STATS: PerCpuArray<PortStats> = PerCpuArray::pinned(MAX_PORTS, 0);
@@ -34,6 +37,8 @@ pub(crate) static DROPS: PerCpuArray<u64> = PerCpuArray::pinned(MAX_PORTS * Reas
 pub(crate) static SEGMENTS: Array<Segment> = Array::pinned(MAX_SEGMENTS, 0);
 #[map]
 pub(crate) static VNIS: HashMap<u32, u32> = HashMap::pinned(MAX_SEGMENTS, 0);
+#[map]
+pub(crate) static VNI_CACHE: Array<u32> = Array::pinned(cache::VNIS, 0);
 // Mostly empty on a small fabric, and read only for broadcasts.
 #[map]
 pub(crate) static FLOOD: HashMap<FloodKey, u32> = HashMap::pinned(MAX_FLOOD, BPF_F_NO_PREALLOC);
@@ -41,7 +46,9 @@ pub(crate) static FLOOD: HashMap<FloodKey, u32> = HashMap::pinned(MAX_FLOOD, BPF
 #[map]
 pub(crate) static VTEPS: Array<Vtep> = Array::pinned(MAX_VTEPS, 0);
 #[map]
-pub(crate) static VTEP_SLOTS: HashMap<[u8; 16], u32> = HashMap::pinned(MAX_VTEPS, 0);
+pub(crate) static VTEP_SLOTS: HashMap<VtepAddr, u32> = HashMap::pinned(MAX_VTEPS, 0);
+#[map]
+pub(crate) static VTEP_CACHE: Array<u32> = Array::pinned(1 << cache::VTEP_BITS, 0);
 #[map]
 pub(crate) static VTEP_STATS: PerCpuArray<VtepStats> = PerCpuArray::pinned(MAX_VTEPS, 0);
 

@@ -16,9 +16,12 @@ use aya_ebpf::{
     helpers::{bpf_fib_lookup, bpf_redirect_neigh},
     programs::TcContext,
 };
-use vxnet_common::map::{
-    local::Local,
-    vtep::{NextHop, Vtep},
+use vxnet_common::{
+    addr::VtepAddr,
+    map::{
+        local::Local,
+        vtep::{NextHop, Vtep},
+    },
 };
 
 use crate::packet::Skb;
@@ -109,7 +112,7 @@ fn renew(skb: *mut __sk_buff, local: *const Local, vtep: *mut Vtep, now: u64) {
         let skb = Skb {
             ctx: TcContext::new(skb),
         };
-        let found = look_up(&skb, &*local, &(*vtep).address);
+        let found = look_up(&skb, &*local, (*vtep).address);
         let spare = (*vtep).active & 1 ^ 1;
         if spare == 0 {
             (*vtep).next_hop[0] = found;
@@ -131,7 +134,7 @@ fn is_resolved(hop: &NextHop) -> bool {
 
 /// Asks the kernel for the way to `address`.
 #[inline(always)]
-fn look_up(skb: &Skb, local: &Local, address: &[u8; 16]) -> NextHop {
+fn look_up(skb: &Skb, local: &Local, address: VtepAddr) -> NextHop {
     let mut params = request(local, address);
     match fib(skb, &mut params) {
         BPF_FIB_LKUP_RET_SUCCESS => NextHop {
@@ -153,7 +156,7 @@ fn look_up(skb: &Skb, local: &Local, address: &[u8; 16]) -> NextHop {
 
 /// Prepares a look-up of the way from this VTEP to `address`, as for local output.
 #[inline(always)]
-fn request(local: &Local, address: &[u8; 16]) -> FibParams {
+fn request(local: &Local, address: VtepAddr) -> FibParams {
     // SAFETY: all fields are integers or unions of them.
     let mut params: FibParams = unsafe { mem::zeroed() };
     params.ifindex = LOOPBACK;
@@ -161,12 +164,12 @@ fn request(local: &Local, address: &[u8; 16]) -> FibParams {
     params.__bindgen_anon_1.tot_len = 1;
     if local.family == 6 {
         params.family = AF_INET6;
-        params.__bindgen_anon_3.ipv6_src = words(&local.underlay);
-        params.__bindgen_anon_4.ipv6_dst = words(address);
+        params.__bindgen_anon_3.ipv6_src = local.underlay.words();
+        params.__bindgen_anon_4.ipv6_dst = address.words();
     } else {
         params.family = AF_INET;
-        params.__bindgen_anon_3.ipv4_src = words(&local.underlay)[3];
-        params.__bindgen_anon_4.ipv4_dst = words(address)[3];
+        params.__bindgen_anon_3.ipv4_src = local.underlay.words()[3];
+        params.__bindgen_anon_4.ipv4_dst = address.words()[3];
     }
     params
 }
@@ -178,14 +181,6 @@ fn fib(skb: &Skb, params: &mut FibParams) -> u32 {
     unsafe { bpf_fib_lookup(skb.ctx.as_ptr(), params, size_of::<FibParams>() as i32, 0) as u32 }
 }
 
-/// Reads an address as four words in wire order, as the kernel's structures hold it.
-#[inline(always)]
-fn words(address: &[u8; 16]) -> [u32; 4] {
-    let word =
-        |i: usize| u32::from_ne_bytes([address[i], address[i + 1], address[i + 2], address[i + 3]]);
-    [word(0), word(4), word(8), word(12)]
-}
-
 /// Sends an encapsulated packet to `address` through the kernel's neighbour output, which resolves
 /// the next hop and waits for the answer with the packet in hand. Returns the action, or `None`
 /// without a route.
@@ -193,8 +188,8 @@ fn words(address: &[u8; 16]) -> [u32; 4] {
 /// The kernel takes only packets that it knows to be IP: a frame of another EtherType goes through
 /// the `vx_resolve` program first.
 #[inline(always)]
-pub(crate) fn neighbour_output(skb: &Skb, local: &Local, address: &[u8; 16]) -> Option<i32> {
-    match output(skb.ctx.skb.skb, local, address) {
+pub(crate) fn neighbour_output(skb: &Skb, local: &Local, address: VtepAddr) -> Option<i32> {
+    match output(skb.ctx.skb.skb, local, &raw const address) {
         NO_WAY => None,
         action => Some(action),
     }
@@ -202,12 +197,12 @@ pub(crate) fn neighbour_output(skb: &Skb, local: &Local, address: &[u8; 16]) -> 
 
 /// See [`neighbour_output`]; a call of its own for the sake of its stack.
 #[inline(never)]
-fn output(skb: *mut __sk_buff, local: *const Local, address: *const [u8; 16]) -> i32 {
+fn output(skb: *mut __sk_buff, local: *const Local, address: *const VtepAddr) -> i32 {
     let skb = Skb {
         ctx: TcContext::new(skb),
     };
     // SAFETY: the caller passed references.
-    let (local, address) = unsafe { (&*local, &*address) };
+    let (local, address) = unsafe { (&*local, *address) };
     let mut params = request(local, address);
     let found = fib(&skb, &mut params);
     if found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH {

@@ -1,11 +1,12 @@
 //! The kernel's maps as the tables of the forwarding decision, and learning, which writes them.
 
-use aya_ebpf::helpers::bpf_ktime_get_coarse_ns;
+use aya_ebpf::{helpers::bpf_ktime_get_coarse_ns, maps::Array};
 use vxnet_common::{
-    addr::Mac,
+    addr::{Mac, VtepAddr},
     forward::{From, Tables},
     learn::{self, Lesson},
     map::{
+        NO_SLOT, cache,
         fdb::{FdbEntry, FdbKey},
         local::Local,
         port::Port,
@@ -40,14 +41,28 @@ impl Tables for Live {
 
     #[inline(always)]
     fn vni(&self, vni: u32) -> Option<u32> {
-        // SAFETY: a `u32` is read whole.
-        unsafe { maps::VNIS.get(vni) }.copied()
+        remembered(
+            &maps::VNI_CACHE,
+            vni % cache::VNIS,
+            |slot| self.segment(slot).is_some_and(|segment| segment.vni == vni),
+            // SAFETY: a `u32` is read whole.
+            || unsafe { maps::VNIS.get(vni) }.copied(),
+        )
     }
 
     #[inline(always)]
-    fn vtep(&self, address: &[u8; 16]) -> Option<u32> {
-        // SAFETY: a `u32` is read whole.
-        unsafe { maps::VTEP_SLOTS.get(address) }.copied()
+    fn vtep(&self, address: VtepAddr) -> Option<u32> {
+        remembered(
+            &maps::VTEP_CACHE,
+            address.spread(cache::VTEP_BITS),
+            |slot| {
+                maps::VTEPS
+                    .get(slot)
+                    .is_some_and(|vtep| vtep.address == address)
+            },
+            // SAFETY: a `u32` is read whole.
+            || unsafe { maps::VTEP_SLOTS.get(address) }.copied(),
+        )
     }
 }
 
@@ -60,11 +75,42 @@ pub(crate) fn local() -> Option<&'static Local> {
 /// Returns the slot and the row of the link that a program runs on.
 #[inline(always)]
 pub(crate) fn port_of(ifindex: u32) -> Option<(u32, &'static Port)> {
-    // SAFETY: a `u32` is read whole.
-    let slot = *unsafe { maps::PORT_SLOTS.get(ifindex) }?;
+    let slot = remembered(
+        &maps::PORT_CACHE,
+        ifindex % cache::PORTS,
+        |slot| {
+            maps::PORTS
+                .get(slot)
+                .is_some_and(|port| port.ifindex == ifindex)
+        },
+        // SAFETY: a `u32` is read whole.
+        || unsafe { maps::PORT_SLOTS.get(ifindex) }.copied(),
+    )?;
     let port = maps::PORTS.get(slot)?;
     // Between the daemon's two writes the slot may still be another link's.
     (port.ifindex == ifindex).then_some((slot, port))
+}
+
+/// Returns the slot that `look_up` finds, from a direct-mapped cache in front of it if the row in
+/// the slot says that it `is` the one looked for. A hash look-up costs as much as ten of an array.
+#[inline(always)]
+fn remembered(
+    cache: &Array<u32>,
+    place: u32,
+    is: impl Fn(u32) -> bool,
+    look_up: impl Fn() -> Option<u32>,
+) -> Option<u32> {
+    let cached = cache.get_ptr_mut(place)?;
+    // SAFETY: array rows are never freed, and a `u32` is read and written whole: at worst another
+    // CPU's slot is found, which is then checked like any.
+    let slot = unsafe { cached.read_volatile() };
+    if slot != NO_SLOT && is(slot) {
+        return Some(slot);
+    }
+    let slot = look_up()?;
+    // SAFETY: as above.
+    unsafe { cached.write_volatile(slot) };
+    Some(slot)
 }
 
 /// Returns the coarse clock in nanoseconds: fine enough for ageing, and a seventh of the price.

@@ -9,7 +9,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use vxnet_common::addr::mapped;
 use vxnet_tests::frame::{Endpoint, Outer};
 
 pub(crate) const BLUE: u32 = 1;
@@ -147,14 +146,6 @@ impl Family {
             ..Outer::new(self.local(), self.peer(slot), VNI_BLUE)
         };
         outer.wrap(inner)
-    }
-}
-
-/// An underlay address as the tables key it.
-pub(crate) fn key(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(address) => mapped(address.octets()),
-        IpAddr::V6(address) => address.octets(),
     }
 }
 

@@ -4,11 +4,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use vxnet_common::addr::VtepAddr;
 use vxnet_common::map::{LAYOUT, port::flag};
 use vxnet_common::meta::Stripped;
 
 use crate::counters::{Counter, Counts, growth};
-use crate::fabric::{Family, PORT_A, PORT_B, PORT_C, PORT_RED, UPLINK, key};
+use crate::fabric::{Family, PORT_A, PORT_B, PORT_C, PORT_RED, UPLINK};
 use crate::outcome::{Fdb, Outcome, Receiver};
 use crate::rows;
 use crate::test_run::{self, TcRun};
@@ -143,11 +144,8 @@ fn check_note(world: &World, frame: &[u8], note: &[u8]) -> Result<()> {
     );
     let row = world.vteps.get(&vtep, 0)?;
     let source = match world.family {
-        Family::V4 => {
-            let bytes: [u8; 4] = frame[26..30].try_into()?;
-            key(bytes.into())
-        }
-        Family::V6 => frame[22..38].try_into()?,
+        Family::V4 => VtepAddr::v4(frame[26..30].try_into()?),
+        Family::V6 => VtepAddr::v6(frame[22..38].try_into()?),
     };
     ensure!(row.address == source, "the note names VTEP {vtep}");
     Ok(())
@@ -273,9 +271,12 @@ fn addressee(world: &World, frame: &[u8]) -> Receiver {
     let destination = match world.family {
         Family::V4 => frame
             .get(30..34)
-            .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
-            .map(|bytes| key(bytes.into())),
-        Family::V6 => frame.get(38..54).and_then(|bytes| bytes.try_into().ok()),
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(VtepAddr::v4),
+        Family::V6 => frame
+            .get(38..54)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(VtepAddr::v6),
     };
     let slot = destination.and_then(|address| world.vtep_slots.get(&address, 0).ok());
     Receiver::Vtep(slot.unwrap_or(0))

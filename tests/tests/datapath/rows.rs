@@ -6,7 +6,7 @@ use aya::{
     maps::{HashMap, MapData},
 };
 use vxnet_common::{
-    addr::Mac,
+    addr::{Mac, VtepAddr},
     map::{
         LAYOUT,
         fdb::{FdbEntry, FdbKey, origin, place},
@@ -23,7 +23,7 @@ use crate::fabric::{
     A, AGEING, AT_LOST, AT_NARROW, AT_ONE, AT_SILENT, AT_TWO, B, BLUE, D, E, EXPIRED, FREE_PORT,
     GATEWAY_MAC, GATEWAY_RED_MAC, HOST, HOST_RED, LINKS, LONELY, LOST, MOVED_OUT, NARROW,
     NARROW_MTU, ONE, PATH_MTU, PORT_A, PORT_B, PORT_C, PORT_LONELY, PORT_RED, RED, SILENT, TWO,
-    UNPLUGGED, UPLINK, UPLINK_MAC, VNI_BLUE, VNI_LONELY, VNI_RED, key,
+    UNPLUGGED, UPLINK, UPLINK_MAC, VNI_BLUE, VNI_LONELY, VNI_RED,
 };
 use crate::world::{self, World};
 
@@ -99,20 +99,20 @@ pub(crate) fn fill(world: &mut World) -> Result<()> {
 /// Writes `LOCAL` and the peers' headers for a UDP port.
 pub(crate) fn configure(world: &mut World, port: u16) -> Result<()> {
     let family = world.family;
-    let underlay = key(family.local().ip);
+    let underlay = VtepAddr::from(family.local().ip);
     let local = Local {
         layout: LAYOUT,
         underlay,
         port,
         family: family.number(),
-        pad: 0,
+        pad: [0; 5],
         resolver: 0,
         name: [0; 32],
     };
     world.local.set(0, local, 0)?;
     for slot in [ONE, TWO, NARROW, LOST, SILENT] {
         let peer = family.peer(slot);
-        let address = key(peer.ip);
+        let address = VtepAddr::from(peer.ip);
         let template = Template::new(family.number(), underlay, address, port);
         let hop = NextHop {
             ifindex: if slot == LOST {

@@ -44,8 +44,8 @@ fn the_fast_ways_are_taken() {
             (
                 "unknown",
                 &datagram(AT_ONE, C),
-                Way::LeftAlone,
-                Way::LeftAlone,
+                Way::Stripped,
+                Way::Stripped,
             ),
             (
                 "broadcast",

@@ -11,6 +11,7 @@ use aya::{
     },
 };
 use nix::{net::if_::if_nametoindex, time::ClockId};
+use vxnet_common::addr::VtepAddr;
 use vxnet_common::map::{
     fdb::{FdbEntry, FdbKey},
     local::Local,
@@ -51,7 +52,7 @@ pub(crate) struct World {
     pub(crate) vnis: HashMap<MapData, u32, u32>,
     pub(crate) flood: HashMap<MapData, FloodKey, u32>,
     pub(crate) vteps: Array<MapData, Vtep>,
-    pub(crate) vtep_slots: HashMap<MapData, [u8; 16], u32>,
+    pub(crate) vtep_slots: HashMap<MapData, VtepAddr, u32>,
     pub(crate) fdb: HashMap<MapData, FdbKey, FdbEntry>,
 }
 

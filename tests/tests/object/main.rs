@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aya_obj::{Map, Object, ProgramSection, generated::bpf_map_type};
 use vxnet_common::{
     map::{
-        MAX_FDB, MAX_FLOOD, MAX_PORTS, MAX_SEGMENTS, MAX_VTEPS,
+        MAX_FDB, MAX_FLOOD, MAX_PORTS, MAX_SEGMENTS, MAX_VTEPS, cache,
         fdb::{FdbEntry, FdbKey},
         local::Local,
         port::Port,
@@ -114,6 +114,7 @@ fn maps_are_laid_out_as_vxnet_common_says() {
     let rows = [
         ("LOCAL", array, 4, size_of::<Local>(), 1),
         ("PORT_SLOTS", hash, 4, 4, MAX_PORTS),
+        ("PORT_CACHE", array, 4, 4, cache::PORTS),
         ("PORTS", array, 4, size_of::<Port>(), MAX_PORTS),
         ("PORT_STATS", per_cpu, 4, size_of::<PortStats>(), MAX_PORTS),
         ("DROPS", per_cpu, 4, 8, MAX_PORTS * Reason::SLOTS),
@@ -121,6 +122,8 @@ fn maps_are_laid_out_as_vxnet_common_says() {
         ("VNIS", hash, 4, 4, MAX_SEGMENTS),
         ("FLOOD", hash, size_of::<FloodKey>(), 4, MAX_FLOOD),
         ("VTEPS", array, 4, size_of::<Vtep>(), MAX_VTEPS),
+        ("VNI_CACHE", array, 4, 4, cache::VNIS),
+        ("VTEP_CACHE", array, 4, 4, 1 << cache::VTEP_BITS),
         ("VTEP_SLOTS", hash, 16, 4, MAX_VTEPS),
         ("VTEP_STATS", per_cpu, 4, size_of::<VtepStats>(), MAX_VTEPS),
         (

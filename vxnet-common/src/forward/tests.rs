@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::{
-    addr::mapped,
+    addr::VtepAddr,
     map::{fdb::origin, port::flag},
 };
 
@@ -14,7 +14,7 @@ struct Maps {
     ports: BTreeMap<u32, Port>,
     segments: BTreeMap<u32, Segment>,
     vnis: BTreeMap<u32, u32>,
-    vteps: BTreeMap<[u8; 16], u32>,
+    vteps: BTreeMap<VtepAddr, u32>,
 }
 
 impl Tables for Maps {
@@ -34,8 +34,8 @@ impl Tables for Maps {
         self.vnis.get(&vni).copied()
     }
 
-    fn vtep(&self, address: &[u8; 16]) -> Option<u32> {
-        self.vteps.get(address).copied()
+    fn vtep(&self, address: VtepAddr) -> Option<u32> {
+        self.vteps.get(&address).copied()
     }
 }
 
@@ -108,8 +108,8 @@ fn segment(vni: u32, vteps: &[u32]) -> Segment {
     segment
 }
 
-fn peer(last: u8) -> [u8; 16] {
-    mapped([192, 0, 2, last])
+fn peer(last: u8) -> VtepAddr {
+    VtepAddr::v4([192, 0, 2, last])
 }
 
 fn scene() -> Maps {
@@ -343,8 +343,9 @@ fn attack1_attack2_only_peers_and_only_their_networks_are_admitted() {
 fn attack1_an_address_of_the_other_family_is_another_address() {
     let tables = scene();
     let mut packet = packet(34, RED_VNI);
-    packet.source = [0; 16];
-    packet.source[12..].copy_from_slice(&[192, 0, 2, 34]);
+    let mut bare = [0; 16];
+    bare[12..].copy_from_slice(&[192, 0, 2, 34]);
+    packet.source = VtepAddr::v6(bare);
     assert_eq!(admit(&tables, &packet), Err(Reason::UnknownVtep));
 }
 

@@ -1,6 +1,7 @@
 //! `LOCAL`: what this host is in the fabric.
 
 use super::map_type;
+use crate::addr::VtepAddr;
 
 /// The one row of `LOCAL`.
 #[repr(C)]
@@ -8,17 +9,17 @@ use super::map_type;
 pub struct Local {
     /// [`super::LAYOUT`] of the programs that own the maps.
     pub layout: u32,
-    /// Address of this host's VTEP, IPv4 as mapped.
-    pub underlay: [u8; 16],
+    /// A link of ours whose ingress hook resolves next hops (`vx_resolve`), or 0.
+    pub resolver: u32,
+    /// Address of this host's VTEP.
+    pub underlay: VtepAddr,
     /// UDP port of VXLAN, host order.
     pub port: u16,
     /// 4 or 6: the family of the underlay.
     pub family: u8,
-    pub pad: u8,
-    /// A link of ours whose ingress hook resolves next hops (`vx_resolve`), or 0.
-    pub resolver: u32,
+    pub pad: [u8; 5],
     /// Name of this host in the fabric.
     pub name: [u8; 32],
 }
 
-map_type!(Local, 60);
+map_type!(Local, 64);

@@ -4,16 +4,22 @@
 //! |---|---|---|---|---|
 //! | `LOCAL` | array, 1 | 0 | [`local::Local`] | user |
 //! | `PORT_SLOTS` | hash | ifindex | slot of `PORTS` | user |
+//! | `PORT_CACHE` | array | ifindex modulo | slot of `PORTS` | kernel |
 //! | `PORTS` | array | slot | [`port::Port`] | user |
 //! | `PORT_STATS` | per-CPU array | slot | [`stats::PortStats`] | kernel |
 //! | `DROPS` | per-CPU array | slot × reasons + reason | `u64` | kernel |
 //! | `SEGMENTS` | array | slot | [`segment::Segment`] | user |
 //! | `VNIS` | hash | VNI | slot of `SEGMENTS` | user |
+//! | `VNI_CACHE` | array | VNI modulo | slot of `SEGMENTS` | kernel |
 //! | `FLOOD` | hash | [`segment::FloodKey`] | slot of `PORTS` or `VTEPS` | user |
 //! | `VTEPS` | array | slot | [`vtep::Vtep`] | user; the next hop by the kernel |
 //! | `VTEP_SLOTS` | hash | underlay address | slot of `VTEPS` | user |
+//! | `VTEP_CACHE` | array | address spread | slot of `VTEPS` | kernel |
 //! | `VTEP_STATS` | per-CPU array | slot | [`stats::VtepStats`] | kernel |
 //! | `FDB` | hash | [`fdb::FdbKey`] | [`fdb::FdbEntry`] | both |
+//!
+//! The three caches stand in front of the hashes above them: what a row of theirs says is believed
+//! only if the row that it names is the one looked for.
 //!
 //! Integers are in host order, addresses in wire order. No value has implicit padding. A pinned
 //! map of another size or [`LAYOUT`] is never reused.
@@ -26,7 +32,7 @@ pub mod stats;
 pub mod vtep;
 
 /// The version of everything in this room; raise it with every change of a layout or a meaning.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 
 /// How many ports (guest ports, host ports and uplinks) a host can have.
 pub const MAX_PORTS: u32 = 2048;
@@ -38,6 +44,16 @@ pub const MAX_VTEPS: u32 = 1024;
 pub const MAX_FDB: u32 = 131_072;
 /// How many members all flood lists have together.
 pub const MAX_FLOOD: u32 = 65_536;
+
+/// Rows of the caches: powers of two, so that neighbours among the keys do not collide.
+pub mod cache {
+    /// Rows of `PORT_CACHE`.
+    pub const PORTS: u32 = 4096;
+    /// Rows of `VNI_CACHE`.
+    pub const VNIS: u32 = 4096;
+    /// Rows of `VTEP_CACHE`, as a power of two.
+    pub const VTEP_BITS: u32 = 12;
+}
 
 /// A slot of an array map that stands for "none"; real slots start at 1.
 pub const NO_SLOT: u32 = 0;

@@ -1,7 +1,7 @@
 //! `VTEPS`: the peers, with the prebuilt outer header and the way to them.
 
 use super::map_type;
-use crate::outer::TEMPLATE_LEN;
+use crate::{addr::VtepAddr, outer::Header};
 
 /// Where packets to a peer leave: a copy of what the kernel's route and neighbour tables say.
 #[repr(C)]
@@ -23,8 +23,8 @@ map_type!(NextHop, 20);
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vtep {
-    /// Underlay address, IPv4 as mapped; all zero marks a free slot.
-    pub address: [u8; 16],
+    /// Underlay address; none marks a free slot.
+    pub address: VtepAddr,
     /// When the next hop must be looked up again (`CLOCK_MONOTONIC_COARSE`, nanoseconds).
     pub deadline: u64,
     /// Which of the two next hops is in use. The kernel writes the other one, then flips this, so
@@ -34,7 +34,7 @@ pub struct Vtep {
     /// Sum of the IPv4 header's constant fields; see [`crate::outer::Template`].
     pub checksum: u32,
     /// IP, UDP and VXLAN header with everything that is equal in all packets to the peer.
-    pub header: [u8; TEMPLATE_LEN],
+    pub header: Header,
     /// Name of the host in the fabric.
     pub name: [u8; 32],
 }
@@ -44,7 +44,7 @@ map_type!(Vtep, 160);
 impl Vtep {
     /// A free slot.
     pub const FREE: Self = Self {
-        address: [0; 16],
+        address: VtepAddr::NONE,
         deadline: 0,
         active: 0,
         next_hop: [NextHop {
@@ -54,7 +54,7 @@ impl Vtep {
             src: [0; 6],
         }; 2],
         checksum: 0,
-        header: [0; TEMPLATE_LEN],
+        header: Header::EMPTY,
         name: [0; 32],
     };
 

@@ -3,10 +3,9 @@
 use std::{vec, vec::Vec};
 
 use super::*;
-use crate::addr::mapped;
 
-const OWN_V6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x17];
-const PEER_V6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x34];
+const OWN_V6: VtepAddr = VtepAddr::v6([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x17]);
+const PEER_V6: VtepAddr = VtepAddr::v6([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x34]);
 
 const V4: usize = header_len(4);
 const V6: usize = header_len(6);
@@ -19,7 +18,12 @@ const FIELDS: Fields = Fields {
 };
 
 fn template_v4() -> Template {
-    Template::new(4, mapped([192, 0, 2, 17]), mapped([192, 0, 2, 34]), 4789)
+    Template::new(
+        4,
+        VtepAddr::v4([192, 0, 2, 17]),
+        VtepAddr::v4([192, 0, 2, 34]),
+        4789,
+    )
 }
 
 fn template_v6() -> Template {
@@ -27,7 +31,7 @@ fn template_v6() -> Template {
 }
 
 fn completed<const N: usize>(template: &Template, fields: &Fields) -> [u8; N] {
-    let mut header = *template.header.first_chunk().unwrap();
+    let mut header = *template.header.0.first_chunk().unwrap();
     complete(&mut header, template.checksum, fields);
     header
 }
@@ -92,7 +96,12 @@ fn r7348_08_the_port_is_the_templates() {
     let template = Template::new(6, OWN_V6, PEER_V6, 8472);
     let header: [u8; V6] = completed(&template, &FIELDS);
     assert_eq!(header[42..44], 8472u16.to_be_bytes());
-    let template = Template::new(4, mapped([10, 0, 0, 1]), mapped([10, 0, 0, 2]), 8472);
+    let template = Template::new(
+        4,
+        VtepAddr::v4([10, 0, 0, 1]),
+        VtepAddr::v4([10, 0, 0, 2]),
+        8472,
+    );
     let header: [u8; V4] = completed(&template, &FIELDS);
     assert_eq!(header[22..24], 8472u16.to_be_bytes());
 }
@@ -148,7 +157,7 @@ fn the_checksum_is_right_for_extreme_addresses() {
     let ends = [[0u8; 4], [255; 4], [255, 255, 0, 0], [1, 2, 3, 4]];
     for local in ends {
         for remote in ends {
-            let template = Template::new(4, mapped(local), mapped(remote), 4789);
+            let template = Template::new(4, VtepAddr::v4(local), VtepAddr::v4(remote), 4789);
             for (inner_len, traffic_class) in [(0, 0), (65_499, 255), (1500, 3)] {
                 let fields = Fields {
                     inner_len,

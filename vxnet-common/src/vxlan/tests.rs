@@ -11,8 +11,8 @@ const START_V6: usize = 14 + 40 + 8 + 8;
 const INNER: usize = 60;
 const VNI: u32 = 0x00_03e8;
 
-const PEER_V6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x17];
-const OWN_V6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x34];
+const PEER_V6: VtepAddr = VtepAddr::v6([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x17]);
+const OWN_V6: VtepAddr = VtepAddr::v6([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x34]);
 
 #[rustfmt::skip]
 const HEADERS_V4: [u8; START_V4] = [
@@ -54,11 +54,11 @@ fn local(family: u8) -> Local {
         underlay: if family == 6 {
             OWN_V6
         } else {
-            mapped([192, 0, 2, 34])
+            VtepAddr::v4([192, 0, 2, 34])
         },
         port: 4789,
         family,
-        pad: 0,
+        pad: [0; 5],
         resolver: 0,
         name: [0; 32],
     }
@@ -73,7 +73,7 @@ fn expected(family: u8) -> Tunnelled {
     let (source, start) = if family == 6 {
         (PEER_V6, START_V6)
     } else {
-        (mapped([192, 0, 2, 17]), START_V4)
+        (VtepAddr::v4([192, 0, 2, 17]), START_V4)
     };
     Tunnelled {
         source,
@@ -108,7 +108,11 @@ fn the_other_family_is_the_hosts() {
     assert_eq!(on(4, &v6()), Outer::Foreign);
     // Not even one whose address reads the same: ::ffff:192.0.2.34 on the wire is no VTEP.
     let mut packet = v6();
-    set(&mut packet, IP + 24, &mapped([192, 0, 2, 34]));
+    set(
+        &mut packet,
+        IP + 24,
+        &VtepAddr::v4([192, 0, 2, 34]).octets(),
+    );
     assert_eq!(on(4, &packet), Outer::Foreign);
 }
 
@@ -265,7 +269,7 @@ fn attack12_an_ipv4_header_length_that_lies_moves_no_bound() {
     set(&mut packet, IP + 20, &50u16.to_be_bytes());
     packet[IP + 24] = 0x08;
     let local = Local {
-        underlay: mapped([192, 0, 0x12, 0xb5]),
+        underlay: VtepAddr::v4([192, 0, 0x12, 0xb5]),
         ..local(4)
     };
     assert_eq!(classify(&packet[..], &local, false), Outer::Foreign);

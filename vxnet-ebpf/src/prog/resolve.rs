@@ -13,7 +13,7 @@ use network_types::{
     udp::UdpHdr,
 };
 use vxnet_common::{
-    addr::mapped,
+    addr::VtepAddr,
     frame::{Ethernet, Packet as _},
     map::local::Local,
 };
@@ -28,22 +28,26 @@ fn vx_resolve(ctx: TcContext) -> i32 {
         return TC_ACT_UNSPEC;
     };
     match destination(&skb, local) {
-        Some(address) => next_hop::neighbour_output(&skb, local, &address).unwrap_or(TC_ACT_SHOT),
+        Some(address) => next_hop::neighbour_output(&skb, local, address).unwrap_or(TC_ACT_SHOT),
         None => TC_ACT_SHOT,
     }
 }
 
 /// Returns the outer destination of a packet that this VTEP encapsulated.
 #[inline(always)]
-fn destination(skb: &Skb, local: &Local) -> Option<[u8; 16]> {
+fn destination(skb: &Skb, local: &Local) -> Option<VtepAddr> {
     let (source, destination, l4) = if local.family == 6 {
         let ip: Ipv6Hdr = skb.read(Ethernet::LEN)?;
-        (ip.src_addr, ip.dst_addr, Ethernet::LEN + Ipv6Hdr::LEN)
+        (
+            VtepAddr::v6(ip.src_addr),
+            VtepAddr::v6(ip.dst_addr),
+            Ethernet::LEN + Ipv6Hdr::LEN,
+        )
     } else {
         let ip: Ipv4Hdr = skb.read(Ethernet::LEN)?;
         (
-            mapped(ip.src_addr),
-            mapped(ip.dst_addr),
+            VtepAddr::v4(ip.src_addr),
+            VtepAddr::v4(ip.dst_addr),
             Ethernet::LEN + Ipv4Hdr::LEN,
         )
     };

@@ -27,7 +27,7 @@ fn vx_uplink(ctx: TcContext) -> i32 {
     };
     let now = tables::now();
     let arrival = if let Some(note) = skb.stripped() {
-        stripped(&skb, &note, now)
+        stripped(&skb, uplink, &note, now)
     } else {
         skb.linearise(2 * deliver::HEADERS);
         let is_gso = skb.gso_size() != 0;
@@ -73,9 +73,9 @@ struct Arrival<'a> {
     to: To,
 }
 
-/// Takes a frame that XDP admitted and stripped; GRO may have merged it since.
+/// Takes a frame that XDP admitted, counted and stripped; GRO may have merged it since.
 #[inline(always)]
-fn stripped<'a>(skb: &Skb, note: &Stripped, now: u64) -> Result<Arrival<'a>, Reason> {
+fn stripped<'a>(skb: &Skb, uplink: u32, note: &Stripped, now: u64) -> Result<Arrival<'a>, Reason> {
     if !note.is_current() {
         return Err(Reason::StaleStrip);
     }
@@ -86,6 +86,7 @@ fn stripped<'a>(skb: &Skb, note: &Stripped, now: u64) -> Result<Arrival<'a>, Rea
         return Err(Reason::ShortFrame);
     };
     let from = From::Vtep(note.vtep);
+    tables::learn(uplink, note.segment, segment, frame.src, from, now)?;
     let to = forward::decide(&Live, note.segment, segment, from, frame.dst, now)?;
     Ok(Arrival {
         segment_slot: note.segment,
@@ -104,6 +105,9 @@ fn tunnelled<'a>(
     now: u64,
 ) -> Result<Arrival<'a>, Reason> {
     let (segment_slot, vtep) = forward::admit(&Live, packet)?;
+    let bytes = packet.end - packet.start;
+    account::port_rx(uplink, bytes);
+    account::vtep_rx(vtep, bytes, now);
     let Some(segment) = maps::SEGMENTS.get(segment_slot) else {
         return Err(Reason::UnknownVni);
     };
@@ -123,10 +127,7 @@ fn tunnelled<'a>(
         start + Ethernet::LEN,
         packet.traffic_class,
     )?;
-    let bytes = packet.end - packet.start;
     decap::strip(skb, packet, is_gso)?;
-    account::port_rx(uplink, bytes);
-    account::vtep_rx(vtep, bytes, now);
     Ok(Arrival {
         segment_slot,
         segment,

@@ -40,7 +40,7 @@ fn vx_uplink_xdp(ctx: XdpContext) -> u32 {
     }
 }
 
-/// Strips and forwards a packet; `None` leaves it to TC.
+/// Strips a packet, and forwards it if that needs no skb; `None` leaves it to TC.
 #[inline(always)]
 fn receive(packet: &mut Frame, uplink_slot: u32, uplink: &Port) -> Option<u32> {
     let local = tables::local()?;
@@ -48,11 +48,10 @@ fn receive(packet: &mut Frame, uplink_slot: u32, uplink: &Port) -> Option<u32> {
         return None;
     };
     let (segment_slot, vtep) = forward::admit(&Live, &tunnelled).ok()?;
-    let segment = Live.segment(segment_slot)?;
     let start = tunnelled.start as usize;
     let inner = Ethernet::parse(packet, start)?;
-    // Group frames are flooded, which needs skbs; a frame to the uplink's own address would look
-    // like underlay traffic if TC were missing; padding must be cut.
+    // Group frames are flooded, which needs the whole packet in an skb; a frame to the uplink's own
+    // address would look like underlay traffic if TC were missing; padding must be cut.
     if inner.dst.is_group()
         || inner.dst == Mac(uplink.mac)
         || inner.is_tagged()
@@ -60,44 +59,53 @@ fn receive(packet: &mut Frame, uplink_slot: u32, uplink: &Port) -> Option<u32> {
     {
         return None;
     }
-    let (from, now) = (From::Vtep(vtep), tables::now());
-    let to = forward::decide(&Live, segment_slot, segment, from, inner.dst, now).ok()?;
-    if matches!(to, To::Flood { .. }) {
-        return None;
-    }
-    tables::learn(uplink_slot, segment_slot, segment, inner.src, from, now).ok()?;
+    let now = tables::now();
     let payload = start + Ethernet::LEN;
+    let straight = if uplink.flags & flag::WIRE_CSUM != 0
+        && !frame::is_tcp(packet, inner.ethertype, payload)
+    {
+        let segment = Live.segment(segment_slot)?;
+        let from = From::Vtep(vtep);
+        tables::learn(uplink_slot, segment_slot, segment, inner.src, from, now).ok()?;
+        target(forward::decide(&Live, segment_slot, segment, from, inner.dst, now).ok()?)
+    } else {
+        None
+    };
     ecn::decapsulate(packet, inner.ethertype, payload, tunnelled.traffic_class).ok()?;
     let bytes = tunnelled.end - tunnelled.start;
-    let is_tcp = frame::is_tcp(packet, inner.ethertype, payload);
-    if let To::Port {
-        slot,
-        ifindex,
-        flags,
-    } = to
-        && !is_tcp
-        && flags & flag::XDP_TARGET != 0
-        && uplink.flags & flag::WIRE_CSUM != 0
-    {
+    let action = if let Some((slot, ifindex)) = straight {
         if !decap::strip_bare(packet, tunnelled.start) {
             return None;
         }
-        account::port_rx(uplink_slot, bytes);
-        account::vtep_rx(vtep, bytes, now);
         account::port_tx(slot, bytes);
         // SAFETY: the helper has no preconditions.
-        return Some(unsafe { bpf_redirect(ifindex, 0) } as u32);
-    }
-    let note = Stripped {
-        magic: 0,
-        layout: LAYOUT,
-        segment: segment_slot,
-        vtep,
+        unsafe { bpf_redirect(ifindex, 0) as u32 }
+    } else {
+        let note = Stripped {
+            magic: 0,
+            layout: LAYOUT,
+            segment: segment_slot,
+            vtep,
+        };
+        if !decap::strip_with_note(packet, tunnelled.start, &note) {
+            return None;
+        }
+        XDP_PASS
     };
-    if !decap::strip_with_note(packet, tunnelled.start, &note) {
-        return None;
-    }
     account::port_rx(uplink_slot, bytes);
     account::vtep_rx(vtep, bytes, now);
-    Some(XDP_PASS)
+    Some(action)
+}
+
+/// Returns the slot and the ifindex of the link that the frame can leave by from XDP.
+#[inline(always)]
+fn target(to: To) -> Option<(u32, u32)> {
+    match to {
+        To::Port {
+            slot,
+            ifindex,
+            flags,
+        } if flags & flag::XDP_TARGET != 0 => Some((slot, ifindex)),
+        _ => None,
+    }
 }

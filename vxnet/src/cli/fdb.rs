@@ -16,12 +16,9 @@ use vxnet_common::{
 };
 
 use super::output::{self, Format, Row, or_dash};
-use crate::{
-    host::{
-        Paths,
-        maps::{Maps, clock},
-    },
-    state::canonical,
+use crate::host::{
+    Paths,
+    maps::{Maps, clock},
 };
 
 /// Verbs of `vxnet fdb`.
@@ -197,7 +194,7 @@ impl View {
             && !self
                 .vteps
                 .values()
-                .any(|row| canonical(row.address) == *address)
+                .any(|row| IpAddr::from(row.address) == *address)
         {
             bail!("there is no VTEP {address}\nhint: `vxnet vtep show` lists them");
         }
@@ -222,7 +219,7 @@ impl View {
         }
         let (place, port, vtep) = if entry.place == place::VTEP {
             let vtep = self.vteps.get(&entry.slot)?;
-            ("vtep", None, Some(canonical(vtep.address).to_string()))
+            ("vtep", None, Some(vtep.address.to_string()))
         } else {
             let port = self.ports.get(&entry.slot)?;
             let place = if port.kind == kind::HOST {

@@ -16,7 +16,6 @@ use super::{
 use crate::{
     daemon,
     host::{Paths, maps::Maps},
-    state::canonical,
 };
 
 /// Arguments of `vxnet status`.
@@ -87,7 +86,7 @@ fn read(paths: &Paths) -> Result<Status> {
     let ports = maps.ports()?;
     Ok(Status {
         host: name_str(&local.name).into(),
-        underlay: canonical(local.underlay).to_string(),
+        underlay: local.underlay.to_string(),
         udp_port: local.port,
         layout: LAYOUT,
         daemon: if daemon::is_running(paths) {

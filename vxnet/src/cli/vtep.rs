@@ -7,12 +7,9 @@ use serde::Serialize;
 use vxnet_common::{addr::Mac, map::name_str};
 
 use super::output::{self, Format, Row, or_dash};
-use crate::{
-    host::{
-        Paths,
-        maps::{Maps, clock},
-    },
-    state::canonical,
+use crate::host::{
+    Paths,
+    maps::{Maps, clock},
 };
 
 /// Verbs of `vxnet vtep`.
@@ -93,7 +90,7 @@ fn list(maps: &Maps) -> Result<Vec<Vtep>> {
         vnis.sort_unstable();
         vteps.push(Vtep {
             host: name_str(&row.name).into(),
-            address: canonical(row.address).to_string(),
+            address: row.address.to_string(),
             vnis,
             rx_packets: stats.rx_packets,
             rx_bytes: stats.rx_bytes,

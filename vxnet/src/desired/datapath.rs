@@ -1,12 +1,10 @@
 //! The rows of the maps and the programs on the links.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use vxnet_common::{
+    addr::VtepAddr,
     map::{
         self, LAYOUT, MAX_PORTS, MAX_SEGMENTS, MAX_VTEPS,
         fdb::{FdbEntry, FdbKey, origin, place},
@@ -55,7 +53,7 @@ pub(super) fn fill(
             bridge,
             vteps: fabric
                 .peers_of(network, &host.name)
-                .filter_map(|peer| vteps.get(&mapped(peer.underlay)).copied())
+                .filter_map(|peer| vteps.get(&VtepAddr::from(peer.underlay)).copied())
                 .collect(),
         };
         segment.fill(state, &ports, observed);
@@ -220,10 +218,10 @@ fn local(
         .min();
     let row = Local {
         layout: LAYOUT,
-        underlay: mapped(host.underlay),
+        underlay: VtepAddr::from(host.underlay),
         port: fabric.port,
         family: underlay.family,
-        pad: 0,
+        pad: [0; 5],
         resolver: resolver.unwrap_or(0),
         name: map::name(&host.name),
     };
@@ -238,21 +236,26 @@ fn vteps(
     host: &Host,
     underlay: &Underlay<'_>,
     observed: &Observed,
-) -> Result<BTreeMap<[u8; 16], u32>> {
+) -> Result<BTreeMap<VtepAddr, u32>> {
     let held = held(observed, |id, spec| match (id, spec) {
         (Id::Vtep(slot), Spec::Vtep(row)) => Some((row.address, *slot)),
         _ => None,
     });
-    let slots = allocate("hosts", &held, peers(fabric, host).map(mapped), MAX_VTEPS)?;
+    let slots = allocate(
+        "hosts",
+        &held,
+        peers(fabric, host).map(VtepAddr::from),
+        MAX_VTEPS,
+    )?;
     for (address, slot) in &slots {
         let name = fabric
             .hosts
             .values()
-            .find(|peer| mapped(peer.underlay) == *address)
+            .find(|peer| VtepAddr::from(peer.underlay) == *address)
             .map_or("", |peer| &peer.name);
         let template = Template::new(
             underlay.family,
-            mapped(host.underlay),
+            VtepAddr::from(host.underlay),
             *address,
             fabric.port,
         );
@@ -297,12 +300,4 @@ fn held<K: Ord>(
         .iter()
         .filter_map(|(id, spec)| pick(id, spec))
         .collect()
-}
-
-/// Returns an underlay address as the tables hold it.
-fn mapped(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-        IpAddr::V6(address) => address.octets(),
-    }
 }

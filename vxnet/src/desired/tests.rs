@@ -5,7 +5,7 @@ pub(crate) mod scene;
 use std::time::Duration;
 
 use vxnet_common::{
-    addr::Vni,
+    addr::{Vni, VtepAddr},
     map::{
         self, LAYOUT,
         fdb::{FdbEntry, FdbKey, origin, place},
@@ -42,13 +42,6 @@ fn settled(fabric: &Fabric) -> (Machine, State) {
 
 fn lines(state: &State) -> Vec<String> {
     state.keys().map(ToString::to_string).collect()
-}
-
-fn mapped(address: std::net::IpAddr) -> [u8; 16] {
-    match address {
-        std::net::IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-        std::net::IpAddr::V6(address) => address.octets(),
-    }
 }
 
 /// Returns the row of the port on the link with that ifindex.
@@ -140,10 +133,10 @@ fn at_first_only_what_needs_no_bridge() {
     };
     let expected = Local {
         layout: LAYOUT,
-        underlay: mapped(underlay(4, 1)),
+        underlay: VtepAddr::from(underlay(4, 1)),
         port: 4789,
         family: 4,
-        pad: 0,
+        pad: [0; 5],
         resolver: 0,
         name: map::name("host1"),
     };
@@ -236,8 +229,8 @@ fn a_vtep_row_has_the_template_of_the_peer() {
         let machine = Machine::new(family);
         let state = of(&red_fabric(family), &machine);
         for (slot, host) in [(1, 2), (2, 3)] {
-            let address = mapped(underlay(family, host));
-            let own = mapped(underlay(family, 1));
+            let address = VtepAddr::from(underlay(family, host));
+            let own = VtepAddr::from(underlay(family, 1));
             let template = Template::new(family, own, address, 4789);
             let expected = Vtep {
                 address,
@@ -259,7 +252,7 @@ fn the_underlays_family_decides_the_kernel_parameter_and_the_host_row() {
         let id = Id::Sysctl(format!("{key}/conf/lo/forwarding"));
         assert_eq!(state[&id], Spec::Sysctl("1".into()));
         assert!(matches!(&state[&Id::Local], Spec::Local(row)
-            if row.family == family && row.underlay == mapped(underlay(family, 1))));
+            if row.family == family && row.underlay == VtepAddr::from(underlay(family, 1))));
     }
 }
 
@@ -270,7 +263,7 @@ fn r7348_08_the_port_reaches_the_host_row_and_the_templates() {
     let state = of(&fabric, &Machine::new(4));
     assert!(matches!(&state[&Id::Local], Spec::Local(row) if row.port == 8472));
     assert!(matches!(&state[&Id::Vtep(1)], Spec::Vtep(row)
-        if row.header[22..24] == 8472u16.to_be_bytes()));
+        if row.header.0[22..24] == 8472u16.to_be_bytes()));
 }
 
 #[test]
@@ -652,10 +645,10 @@ fn r7348_06_two_networks_share_nothing_but_the_peers() {
 #[test]
 fn attack2_only_the_hosts_of_a_network_may_send_into_it() {
     let (_, state) = settled(&fabric(4));
-    let Spec::Slot(host2) = state[&Id::VtepSlot(mapped(underlay(4, 2)))] else {
+    let Spec::Slot(host2) = state[&Id::VtepSlot(VtepAddr::from(underlay(4, 2)))] else {
         panic!("host2 has no slot");
     };
-    let Spec::Slot(host3) = state[&Id::VtepSlot(mapped(underlay(4, 3)))] else {
+    let Spec::Slot(host3) = state[&Id::VtepSlot(VtepAddr::from(underlay(4, 3)))] else {
         panic!("host3 has no slot");
     };
     let ((red, red_row), (blue, blue_row)) = (segment(&state, 10), segment(&state, 20));
@@ -671,8 +664,8 @@ fn hosts_without_a_common_network_are_no_peers() {
     let mut fabric = fabric(4);
     fabric.networks.remove("red");
     let state = of(&fabric, &Machine::new(4));
-    assert!(state.contains_key(&Id::VtepSlot(mapped(underlay(4, 2)))));
-    assert!(!state.contains_key(&Id::VtepSlot(mapped(underlay(4, 3)))));
+    assert!(state.contains_key(&Id::VtepSlot(VtepAddr::from(underlay(4, 2)))));
+    assert!(!state.contains_key(&Id::VtepSlot(VtepAddr::from(underlay(4, 3)))));
     let alone = desired(&fabric, "host3", &Machine::new(4).observed).unwrap();
     assert!(
         !alone
@@ -722,7 +715,7 @@ fn slots_are_kept_through_changes() {
         assert_eq!(slot(&before, *guest), slot(&after, *guest));
     }
     assert_eq!(slot(&after, guests[0]), None);
-    let host3 = Id::VtepSlot(mapped(underlay(4, 3)));
+    let host3 = Id::VtepSlot(VtepAddr::from(underlay(4, 3)));
     assert_eq!(before[&host3], after[&host3]);
     assert_eq!(before[&Id::Vni(10)], after[&Id::Vni(10)]);
     assert_ne!(slot(&before, guests[0]), slot(&after, late), "it rests");

@@ -6,12 +6,15 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use vxnet_common::map::{
-    fdb::place,
-    local::Local,
-    port::Port,
-    segment::Segment,
-    vtep::{NextHop, Vtep},
+use vxnet_common::{
+    addr::VtepAddr,
+    map::{
+        fdb::place,
+        local::Local,
+        port::Port,
+        segment::Segment,
+        vtep::{NextHop, Vtep},
+    },
 };
 
 use super::{
@@ -359,10 +362,10 @@ impl Host for Kernel {
 /// `LOCAL` before anything was written.
 const NO_LOCAL: Local = Local {
     layout: 0,
-    underlay: [0; 16],
+    underlay: VtepAddr::NONE,
     port: 0,
     family: 0,
-    pad: 0,
+    pad: [0; 5],
     resolver: 0,
     name: [0; 32],
 };

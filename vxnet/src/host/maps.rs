@@ -8,6 +8,7 @@ use aya::{
     maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
 };
 use vxnet_common::{
+    addr::VtepAddr,
     map::{
         LAYOUT,
         fdb::{FdbEntry, FdbKey},
@@ -33,7 +34,7 @@ pub struct Maps {
     pub(super) vnis: HashMap<MapData, u32, u32>,
     pub(super) flood: HashMap<MapData, FloodKey, u32>,
     pub(super) vteps: Array<MapData, Vtep>,
-    pub(super) vtep_slots: HashMap<MapData, [u8; 16], u32>,
+    pub(super) vtep_slots: HashMap<MapData, VtepAddr, u32>,
     pub(super) vtep_stats: PerCpuArray<MapData, VtepStats>,
     pub(super) fdb: HashMap<MapData, FdbKey, FdbEntry>,
 }
@@ -93,7 +94,7 @@ impl Maps {
 
     /// Returns the rows of `VTEPS` in use, with their slots.
     pub fn vteps(&self) -> Result<Vec<(u32, Vtep)>> {
-        rows(&self.vteps, |vtep| vtep.address != [0; 16])
+        rows(&self.vteps, |vtep| vtep.address != VtepAddr::NONE)
     }
 
     /// Returns all rows of `FDB`, expired ones included.

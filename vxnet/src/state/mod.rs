@@ -6,11 +6,11 @@
 mod facts;
 mod slots;
 
-use std::{collections::BTreeMap, fmt, net::Ipv6Addr};
+use std::{collections::BTreeMap, fmt};
 
 use ipnet::IpNet;
 use vxnet_common::{
-    addr::Mac,
+    addr::{Mac, VtepAddr},
     map::{
         fdb::{FdbEntry, FdbKey},
         local::Local,
@@ -72,7 +72,7 @@ pub enum Id {
     /// A row of `VTEPS`.
     Vtep(u32),
     /// A row of `VTEP_SLOTS`.
-    VtepSlot([u8; 16]),
+    VtepSlot(VtepAddr),
     /// A row of `PORTS`.
     Port(u32),
     /// A row of `FDB` that the daemon writes.
@@ -152,7 +152,7 @@ impl fmt::Display for Id {
             Self::Address(link, address) => write!(out, "address {address} on {link}"),
             Self::Local => write!(out, "host row"),
             Self::Vtep(slot) => write!(out, "VTEP row {slot}"),
-            Self::VtepSlot(address) => write!(out, "VTEP {}", canonical(*address)),
+            Self::VtepSlot(address) => write!(out, "VTEP {address}"),
             Self::Port(slot) => write!(out, "port row {slot}"),
             Self::Fdb(key) => write!(out, "FDB row {} of segment {}", Mac(key.mac), key.segment),
             Self::Flood(key) => {
@@ -175,9 +175,4 @@ impl fmt::Display for Id {
 /// Returns the names of an anchor's two ends for a network: the port of the bridge and its peer.
 pub fn anchor_names(vni: u32) -> (String, String) {
     (format!("vxa-{vni}"), format!("vxp-{vni}"))
-}
-
-/// Returns an address of the tables as people write it: IPv4 where it is mapped.
-pub fn canonical(address: [u8; 16]) -> std::net::IpAddr {
-    Ipv6Addr::from(address).to_canonical()
 }
