@@ -56,6 +56,13 @@ pub enum To {
 /// Only hosts of the fabric may send, and only VNIs that they and this host share.
 #[inline(always)]
 pub fn admit(tables: &impl Tables, packet: &Tunnelled) -> Result<(u32, u32), Reason> {
+    // Free rows hold these values; no packet may be taken for theirs.
+    if packet.source == VtepAddr::NONE {
+        return Err(Reason::UnknownVtep);
+    }
+    if packet.vni == 0 {
+        return Err(Reason::UnknownVni);
+    }
     let Some(vtep) = tables.vtep(packet.source) else {
         return Err(Reason::UnknownVtep);
     };

@@ -3,12 +3,13 @@
 //! ```text
 //! segment BLUE, VNI 100: guests A, B and C on ports 1, 2 and 3, the host on br0,
 //!                        peers ONE and TWO (flooded to), NARROW, LOST and SILENT
-//! segment RED, VNI 20:   a guest on port 5, the host on br1, peer ONE
+//! segment RED, VNI 4196:  a guest on port 5, the host on br1, peer ONE
 //! segment LONELY, VNI 30: a guest on port 7 and nobody else
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use vxnet_common::map::cache;
 use vxnet_tests::frame::{Endpoint, Outer};
 
 pub(crate) const BLUE: u32 = 1;
@@ -16,7 +17,8 @@ pub(crate) const RED: u32 = 2;
 pub(crate) const LONELY: u32 = 3;
 
 pub(crate) const VNI_BLUE: u32 = 100;
-pub(crate) const VNI_RED: u32 = 20;
+/// In the same place of `VNI_CACHE` as the VNI of BLUE.
+pub(crate) const VNI_RED: u32 = VNI_BLUE + cache::VNIS;
 pub(crate) const VNI_LONELY: u32 = 30;
 
 /// Slots of `PORTS`.

@@ -18,6 +18,7 @@ mod outcome;
 mod port;
 mod receive;
 mod rows;
+mod slots;
 mod source;
 mod test_run;
 mod underlay;

@@ -350,6 +350,18 @@ fn attack1_an_address_of_the_other_family_is_another_address() {
 }
 
 #[test]
+fn attack1_what_free_rows_hold_is_no_key() {
+    let mut tables = scene();
+    tables.vteps.insert(VtepAddr::NONE, P);
+    tables.vnis.insert(0, RED);
+    tables.segments.insert(RED, segment(0, &[P, Q]));
+    let mut packet = packet(34, 0);
+    assert_eq!(admit(&tables, &packet), Err(Reason::UnknownVni));
+    packet.source = VtepAddr::NONE;
+    assert_eq!(admit(&tables, &packet), Err(Reason::UnknownVtep));
+}
+
+#[test]
 fn r7348_06_a_slot_that_changes_hands_between_two_look_ups_admits_nothing() {
     let mut tables = scene();
     tables.segments.insert(RED, segment(3000, &[P, Q]));
