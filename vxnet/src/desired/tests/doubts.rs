@@ -1,0 +1,39 @@
+//! What is probably not as the user means it, but keeps nothing from working.
+
+use super::{
+    of,
+    scene::{Machine, red_fabric},
+};
+use crate::{desired::doubts, state::Id};
+
+#[test]
+fn a_named_uplink_that_does_not_exist_is_doubtful_but_keeps_nothing_from_working() {
+    let machine = Machine::new(4);
+    let mut fabric = red_fabric(4);
+    let host = fabric.hosts.get_mut("host1").unwrap();
+    host.uplinks = vec!["eth0".into(), "eth7".into()];
+    let state = of(&fabric, &machine);
+    assert!(state.contains_key(&Id::Guard) && state.contains_key(&Id::Local));
+    let doubts = doubts(&fabric, "host1", &machine.observed.facts);
+    assert!(
+        doubts.iter().any(|doubt| doubt.contains("no link eth7")),
+        "{doubts:?}"
+    );
+}
+
+#[test]
+fn a_host_without_its_underlay_address_is_doubtful_and_so_is_too_large_an_mtu() {
+    let machine = Machine::new(4);
+    let mut fabric = red_fabric(4);
+    fabric.hosts.get_mut("host1").unwrap().underlay = "203.0.113.9".parse().unwrap();
+    fabric.networks.get_mut("red").unwrap().mtu = Some(9000);
+    let doubts = doubts(&fabric, "host1", &machine.observed.facts);
+    assert!(
+        doubts.iter().any(|doubt| doubt.contains("203.0.113.9")),
+        "{doubts:?}"
+    );
+    assert!(
+        doubts.iter().any(|doubt| doubt.contains("too_big")),
+        "{doubts:?}"
+    );
+}

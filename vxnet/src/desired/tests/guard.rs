@@ -1,0 +1,100 @@
+//! The rules of the bridge guard.
+
+use super::{
+    of,
+    scene::{Machine, fabric, red_fabric},
+    set, settled,
+};
+use crate::{
+    model::Receive,
+    state::{Id, Spec, State},
+};
+
+fn guard(state: &State) -> &str {
+    match &state[&Id::Guard] {
+        Spec::Guard(guard) => &guard.rules,
+        other => panic!("{other:?} is no guard"),
+    }
+}
+
+/// Takes the margin off rules that are indented like the code around them.
+fn rules(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let lines = lines.map(|line| line[8..].replace("    ", "\t") + "\n");
+    lines.collect()
+}
+
+#[test]
+fn the_guard_names_our_bridges_where_the_kernel_can() {
+    let mut fabric = fabric(4);
+    let fenced = guard(&of(&fabric, &Machine::new(4))).to_owned();
+    set(&mut fabric, Receive::Tc);
+    let expected = rules(
+        r#"
+        table bridge vxnet {
+            chain forward {
+                type filter hook forward priority filter; policy accept;
+                meta ibrname "br-blue" drop
+                meta ibrname "br-red" drop
+            }
+            chain input {
+                type filter hook input priority filter; policy accept;
+                meta ibrname "br-blue" drop
+                meta ibrname "br-red" drop
+            }
+            chain output {
+                type filter hook output priority filter; policy accept;
+                meta obrname "br-blue" drop
+                meta obrname "br-red" drop
+            }
+        }
+        "#,
+    );
+    assert_eq!(guard(&of(&fabric, &Machine::new(4))), expected);
+    let fence = rules(
+        r#"
+        table netdev vxnet {
+            chain uplink-2 {
+                type filter hook ingress device "eth0" priority -500; policy accept;
+                meta pkttype other drop
+            }
+        }
+        "#,
+    );
+    assert_eq!(fenced, expected + &fence, "where XDP may strip");
+}
+
+#[test]
+fn the_guard_spares_foreign_bridges_where_the_kernel_cannot() {
+    let mut fabric = red_fabric(4);
+    set(&mut fabric, Receive::Tc);
+    let (mut machine, _) = settled(&fabric);
+    machine.observed.facts.can_match_bridge = false;
+    machine.add_guest("vm1", "br-red");
+    // A port of a bond is no port of a bridge, and one of nothing neither.
+    let bond = machine.add("bond0", "bond", None).ifindex;
+    machine.add("eth2", "", Some(bond));
+    machine.add("eth3", "", Some(4711));
+    let expected = rules(
+        r#"
+        table bridge vxnet {
+            chain forward {
+                type filter hook forward priority filter; policy accept;
+                iifname "vnet9" accept
+                drop
+            }
+            chain input {
+                type filter hook input priority filter; policy accept;
+                iifname "vnet9" accept
+                drop
+            }
+            chain output {
+                type filter hook output priority filter; policy accept;
+                oifname "vnet9" accept
+                drop
+            }
+        }
+        "#,
+    );
+    assert_eq!(guard(&of(&fabric, &machine)), expected);
+}
