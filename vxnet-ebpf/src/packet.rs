@@ -5,11 +5,13 @@ use core::{arch::asm, mem::MaybeUninit, ptr};
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{__sk_buff, BPF_F_INGRESS},
-    helpers::{bpf_clone_redirect, bpf_get_hash_recalc, bpf_redirect},
+    helpers::{
+        bpf_clone_redirect, bpf_get_hash_recalc, bpf_redirect, bpf_skb_vlan_pop, bpf_skb_vlan_push,
+    },
     programs::{TcContext, XdpContext},
 };
 use vxnet_common::{
-    frame::{Packet, PacketMut, Wire},
+    frame::{Packet, PacketMut, Wire, ethertype},
     meta::Stripped,
 };
 
@@ -197,6 +199,41 @@ impl Skb {
     pub(crate) fn has_tag(&self) -> bool {
         // SAFETY: as above.
         unsafe { (*self.raw()).vlan_present != 0 }
+    }
+
+    /// Returns the tag that the kernel took out of the frame, or that we gave it beside the frame.
+    #[inline(always)]
+    pub(crate) fn tag(&self) -> u16 {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).vlan_tci as u16 }
+    }
+
+    /// Gives the packet a tag beside the frame; returns whether the kernel did.
+    #[inline(always)]
+    pub(crate) fn push_tag(&self, tag: u16) -> bool {
+        // SAFETY: the helper takes the context of a TC program.
+        unsafe { bpf_skb_vlan_push(self.raw(), ethertype::VLAN.to_be(), tag) == 0 }
+    }
+
+    /// Takes the tag that stands beside the frame away; returns whether the kernel did.
+    #[inline(always)]
+    pub(crate) fn pop_tag(&self) -> bool {
+        // SAFETY: the helper takes the context of a TC program.
+        unsafe { bpf_skb_vlan_pop(self.raw()) == 0 }
+    }
+
+    /// Returns `skb->mark`, which stays with a packet within the host.
+    #[inline(always)]
+    pub(crate) fn mark(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).mark }
+    }
+
+    /// Sets `skb->mark`.
+    #[inline(always)]
+    pub(crate) fn set_mark(&mut self, mark: u32) {
+        // SAFETY: as above; the kernel lets TC programs write this field.
+        unsafe { (*self.raw()).mark = mark };
     }
 
     /// Returns the hash of the packet's flow.

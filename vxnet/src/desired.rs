@@ -26,6 +26,9 @@ pub fn desired(fabric: &Fabric, host: &str, observed: &Observed) -> Result<State
     for network in &networks {
         refuse_foreign_link(network, host, &observed.facts)?;
     }
+    if !networks.is_empty() {
+        state.insert(Id::GroLink, Spec::GroLink);
+    }
     let guard = guard::guard(&networks, &underlay, &observed.facts);
     state.insert(Id::Guard, Spec::Guard(guard));
     for network in &networks {

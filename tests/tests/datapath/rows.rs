@@ -105,7 +105,8 @@ pub(crate) fn configure(world: &mut World, port: u16) -> Result<()> {
         underlay,
         port,
         family: family.number(),
-        pad: [0; 5],
+        pad: 0,
+        gro: 0,
         resolver: 0,
         name: [0; 32],
     };
@@ -229,6 +230,13 @@ fn clear<K: Pod, V: Pod>(map: &mut HashMap<MapData, K, V>) -> Result<()> {
 pub(crate) fn set_flags(world: &mut World, slot: u32, flags: u32) -> Result<()> {
     let row = world.ports.get(&slot, 0)?;
     Ok(world.ports.set(slot, Port { flags, ..row }, 0)?)
+}
+
+/// Lets TCP that TC strips cross the GRO link, or not.
+pub(crate) fn set_gro(world: &mut World, on: bool) -> Result<()> {
+    let row = world.local.get(&0, 0)?;
+    let gro = if on { world.gro()? } else { 0 };
+    Ok(world.local.set(0, Local { gro, ..row }, 0)?)
 }
 
 fn port(ifindex: u32, slot: u32, link: &str) -> Port {

@@ -4,9 +4,11 @@ use anyhow::{Result, ensure};
 use vxnet_common::{
     addr::Mac,
     map::{
+        NO_SLOT,
         fdb::{FdbEntry, FdbKey, origin, place},
         port::flag,
     },
+    reason::Reason,
 };
 use vxnet_tests::frame::{BROADCAST, tcp};
 
@@ -34,16 +36,47 @@ fn the_fast_ways_are_taken() {
         let (datagram4, datagram6) = (datagram(AT_ONE, A), datagram6(AT_ONE, A));
         let gateway = datagram(AT_ONE, GATEWAY_MAC);
         let mut failures = Vec::new();
-        for (name, frame, strip, redirect) in [
-            ("udp", &datagram4, Way::Stripped, Way::Redirected),
-            ("udp over IPv6", &datagram6, Way::Stripped, Way::Redirected),
+        for (name, frame, regroup, strip, redirect) in [
+            (
+                "udp",
+                &datagram4,
+                Way::LeftAlone,
+                Way::Stripped,
+                Way::Redirected,
+            ),
+            (
+                "udp over IPv6",
+                &datagram6,
+                Way::LeftAlone,
+                Way::Stripped,
+                Way::Redirected,
+            ),
             // Segments gain from GRO, which XDP would keep them from.
-            ("tcp", &segment, Way::Stripped, Way::Stripped),
-            ("tcp over IPv6", &segment6, Way::Stripped, Way::Stripped),
-            ("to the host", &gateway, Way::Stripped, Way::Stripped),
+            (
+                "tcp",
+                &segment,
+                Way::Regrouped,
+                Way::Stripped,
+                Way::Stripped,
+            ),
+            (
+                "tcp over IPv6",
+                &segment6,
+                Way::Regrouped,
+                Way::Stripped,
+                Way::Stripped,
+            ),
+            (
+                "to the host",
+                &gateway,
+                Way::LeftAlone,
+                Way::Stripped,
+                Way::Stripped,
+            ),
             (
                 "unknown",
                 &datagram(AT_ONE, C),
+                Way::LeftAlone,
                 Way::Stripped,
                 Way::Stripped,
             ),
@@ -52,10 +85,12 @@ fn the_fast_ways_are_taken() {
                 &datagram(AT_ONE, BROADCAST),
                 Way::LeftAlone,
                 Way::LeftAlone,
+                Way::LeftAlone,
             ),
         ] {
             for (path, expected) in [
                 (Path::Tc, Way::LeftAlone),
+                (Path::Regroup, regroup),
                 (Path::Strip, strip),
                 (Path::Redirect, redirect),
             ] {
@@ -68,6 +103,23 @@ fn the_fast_ways_are_taken() {
             }
         }
         Ok(failures)
+    });
+}
+
+#[test]
+fn only_what_was_stripped_comes_out_of_the_gro_link() {
+    check(|world| {
+        let before = world.counts()?;
+        let link = world.gro()?;
+        let frame = tcp(v4(AT_ONE), v4(A), (1, 2), 3, b"from elsewhere");
+        let run = test_run::tc(world.classifier("vx_gro")?, link, &frame)?;
+        let counts = growth(&before, &world.counts()?);
+        let dropped = Counter::Drop(NO_SLOT, Reason::StaleStrip);
+        ensure!(
+            run.action == 2 && counts == [(dropped, 1)].into(),
+            "{counts:?}"
+        );
+        Ok(Vec::new())
     });
 }
 

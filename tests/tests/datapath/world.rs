@@ -11,6 +11,7 @@ use aya::{
     },
 };
 use nix::{net::if_::if_nametoindex, time::ClockId};
+use vxnet::state::{GRO_END, GRO_LINK};
 use vxnet_common::addr::VtepAddr;
 use vxnet_common::map::{
     fdb::{FdbEntry, FdbKey},
@@ -62,8 +63,11 @@ struct Net {
     ifindexes: Vec<u32>,
     receivers: BTreeMap<Receiver, PacketSocket>,
     underlay: PacketSocket,
+    /// Ifindex of the GRO link.
+    gro: u32,
     xdp: XdpLinkId,
     tc: SchedClassifierLinkId,
+    gro_end: SchedClassifierLinkId,
 }
 
 /// Runs `work` inside a world with an underlay of a family.
@@ -128,7 +132,16 @@ fn links(scope: &Scope) -> Result<Netns> {
         batch,
         "link set ul address {mac} mtu 1600\nlink set ulp mtu 1600\n"
     )?;
+    writeln!(
+        batch,
+        "link add {GRO_LINK} mtu 1600 type veth peer name {GRO_END} mtu 1600\n\
+         link set {GRO_LINK} up\nlink set {GRO_END} up"
+    )?;
     netns.line("ip -batch -").stdin(batch).run()?;
+    netns
+        .line(&format!("ethtool -K {GRO_LINK} tso off"))
+        .run()?;
+    netns.line(&format!("ethtool -K {GRO_END} gro on")).run()?;
     await_queues(&netns)?;
     Ok(netns)
 }
@@ -155,7 +168,7 @@ impl World {
             .default_map_pin_directory(&pins)
             .override_global("AYA_LOG_LEVEL", &0u8, false)
             .load(vxnet::host::object_bytes())?;
-        for name in ["vx_port", "vx_resolve", "vx_uplink"] {
+        for name in ["vx_gro", "vx_port", "vx_resolve", "vx_uplink"] {
             let program: &mut SchedClassifier = ebpf.program_mut(name).context(name)?.try_into()?;
             program.load().context(name)?;
         }
@@ -212,8 +225,13 @@ impl World {
             .context("uplink")?
             .try_into()?;
         let tc = program.attach("ul", TcAttachType::Ingress)?;
+        let program: &mut SchedClassifier =
+            self.ebpf.program_mut("vx_gro").context("GRO")?.try_into()?;
+        let gro_end = program.attach(GRO_END, TcAttachType::Ingress)?;
         self.family = family;
         self.net = Some(Net {
+            gro: if_nametoindex(GRO_LINK)?,
+            gro_end,
             ifindexes: LINKS
                 .into_iter()
                 .map(if_nametoindex)
@@ -240,7 +258,10 @@ impl World {
             .program_mut("vx_uplink")
             .context("uplink")?
             .try_into()?;
-        Ok(program.detach(net.tc)?)
+        program.detach(net.tc)?;
+        let program: &mut SchedClassifier =
+            self.ebpf.program_mut("vx_gro").context("GRO")?.try_into()?;
+        Ok(program.detach(net.gro_end)?)
     }
 
     /// Runs the ports' program on the link in a slot of `PORTS` for real.
@@ -295,6 +316,11 @@ impl World {
     /// The ifindex of the link in a slot of `PORTS`.
     pub(crate) fn ifindex(&self, slot: u32) -> u32 {
         self.net().ifindexes[slot as usize - 1]
+    }
+
+    /// Ifindex of the GRO link.
+    pub(crate) fn gro(&self) -> Result<u32> {
+        Ok(self.net.as_ref().context("not in any namespace")?.gro)
     }
 
     pub(crate) fn counts(&self) -> Result<Counts> {

@@ -18,6 +18,7 @@ mod lifetime;
 mod next_hop;
 mod one_host;
 mod overlay_learning;
+mod regroup;
 mod wire;
 
 use vxnet_tests::hypervisor::Kind;

@@ -17,7 +17,9 @@ pub struct Local {
     pub port: u16,
     /// 4 or 6: the family of the underlay.
     pub family: u8,
-    pub pad: [u8; 5],
+    pub pad: u8,
+    /// A link of ours whose other end runs GRO and `vx_gro`, or 0.
+    pub gro: u32,
     /// Name of this host in the fabric.
     pub name: [u8; 32],
 }

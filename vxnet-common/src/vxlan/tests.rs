@@ -58,7 +58,8 @@ fn local(family: u8) -> Local {
         },
         port: 4789,
         family,
-        pad: [0; 5],
+        pad: 0,
+        gro: 0,
         resolver: 0,
         name: [0; 32],
     }

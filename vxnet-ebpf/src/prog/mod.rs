@@ -1,5 +1,6 @@
 //! One file per hook.
 
+mod gro;
 mod port;
 mod resolve;
 mod uplink;

@@ -4,13 +4,14 @@ use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext}
 use vxnet_common::{
     ecn,
     forward::{self, From, To},
-    frame::Ethernet,
-    map::{NO_SLOT, segment::Segment},
+    frame::{self, Ethernet},
+    map::{NO_SLOT, local::Local, segment::Segment},
     meta::Stripped,
     reason::Reason,
     vxlan::{self, Outer, Tunnelled},
 };
 
+use super::gro;
 use crate::{
     account, decap, deliver, maps,
     packet::Skb,
@@ -38,28 +39,27 @@ fn vx_uplink(ctx: TcContext) -> i32 {
                 return TC_ACT_UNSPEC;
             }
             Outer::Bad(reason) => Err(reason),
-            Outer::Vxlan(packet) => tunnelled(&mut skb, uplink, &packet, is_gso, now),
+            Outer::Vxlan(packet) => tunnelled(&mut skb, local, uplink, &packet, is_gso, now),
         }
     };
-    let outcome = arrival.and_then(
-        |Arrival {
-             segment_slot,
-             segment,
-             to,
-         }| {
-            let except = NO_SLOT;
-            let count_for = uplink;
+    let outcome = arrival.and_then(|arrival| match arrival {
+        Arrival::Segments(segment_slot) => gro::regroup(&mut skb, local.gro, segment_slot, uplink),
+        Arrival::Frame {
+            segment_slot,
+            segment,
+            to,
+        } => {
             let context = deliver::Context {
                 local,
                 segment_slot,
                 segment,
-                except,
-                count_for,
+                except: NO_SLOT,
+                count_for: uplink,
                 now,
             };
             deliver::deliver_locally(&mut skb, &context, to)
-        },
-    );
+        }
+    });
     match outcome {
         Ok(action) => action,
         Err(reason) => account::drop(&skb, uplink, reason),
@@ -67,10 +67,15 @@ fn vx_uplink(ctx: TcContext) -> i32 {
 }
 
 /// An inner frame without its outer header.
-struct Arrival<'a> {
-    segment_slot: u32,
-    segment: &'a Segment,
-    to: To,
+enum Arrival<'a> {
+    /// A frame to be delivered.
+    Frame {
+        segment_slot: u32,
+        segment: &'a Segment,
+        to: To,
+    },
+    /// TCP of the segment in that slot, to be regrouped first.
+    Segments(u32),
 }
 
 /// Takes a frame that XDP admitted, counted and stripped; GRO may have merged it since.
@@ -88,7 +93,7 @@ fn stripped<'a>(skb: &Skb, uplink: u32, note: &Stripped, now: u64) -> Result<Arr
     let from = From::Vtep(note.vtep);
     tables::learn(uplink, note.segment, segment, frame.src, from, now)?;
     let to = forward::decide(&Live, note.segment, segment, from, frame.dst, now)?;
-    Ok(Arrival {
+    Ok(Arrival::Frame {
         segment_slot: note.segment,
         segment,
         to,
@@ -99,6 +104,7 @@ fn stripped<'a>(skb: &Skb, uplink: u32, note: &Stripped, now: u64) -> Result<Arr
 #[inline(always)]
 fn tunnelled<'a>(
     skb: &mut Skb,
+    local: &Local,
     uplink: u32,
     packet: &Tunnelled,
     is_gso: bool,
@@ -120,15 +126,17 @@ fn tunnelled<'a>(
     }
     let from = From::Vtep(vtep);
     tables::learn(uplink, segment_slot, segment, frame.src, from, now)?;
+    let payload = start + Ethernet::LEN;
+    // By what is equal in every packet of a flow, or they would overtake each other.
+    let regroups =
+        local.gro != 0 && !frame.dst.is_group() && frame::is_tcp(skb, frame.ethertype, payload);
     let to = forward::decide(&Live, segment_slot, segment, from, frame.dst, now)?;
-    ecn::decapsulate(
-        skb,
-        frame.ethertype,
-        start + Ethernet::LEN,
-        packet.traffic_class,
-    )?;
+    ecn::decapsulate(skb, frame.ethertype, payload, packet.traffic_class)?;
     decap::strip(skb, packet, is_gso)?;
-    Ok(Arrival {
+    if regroups {
+        return Ok(Arrival::Segments(segment_slot));
+    }
+    Ok(Arrival::Frame {
         segment_slot,
         segment,
         to,

@@ -19,7 +19,9 @@ use vxnet_common::{
 use super::underlay::{Underlay, Uplink, peers};
 use crate::{
     model::{Fabric, Host, Network},
-    state::{Hook, Id, Link, Observed, Program, Spec, State, allocate, anchor_names},
+    state::{
+        GRO_END, GRO_LINK, Hook, Id, Link, Observed, Program, Spec, State, allocate, anchor_names,
+    },
 };
 
 /// Adds the maps' rows and the programs to `state`.
@@ -69,6 +71,9 @@ pub(super) fn fill(
     }
     if let Some(resolver) = resolver {
         program(state, resolver, Hook::TcIngress, "vx_resolve", observed);
+    }
+    if let Some(end) = observed.facts.link(GRO_END) {
+        program(state, end.ifindex, Hook::TcIngress, "vx_gro", observed);
     }
     Ok(())
 }
@@ -216,12 +221,19 @@ fn local(
         .filter_map(|(network, _)| observed.facts.link(&anchor_names(network.vni.value()).0))
         .map(|link| link.ifindex)
         .min();
+    // Used once its other end takes what comes out.
+    let gro_runs = observed
+        .facts
+        .link(GRO_END)
+        .is_some_and(|end| observed.runs(end.ifindex, Hook::TcIngress));
+    let gro = observed.facts.link(GRO_LINK).filter(|_| gro_runs);
     let row = Local {
         layout: LAYOUT,
         underlay: VtepAddr::from(host.underlay),
         port: fabric.port,
         family: underlay.family,
-        pad: [0; 5],
+        pad: 0,
+        gro: gro.map_or(0, |link| link.ifindex),
         resolver: resolver.unwrap_or(0),
         name: map::name(&host.name),
     };

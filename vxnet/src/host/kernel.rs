@@ -25,12 +25,12 @@ use super::{
     netlink::{Netlink, Seen},
     nft,
     object::Object,
-    sysctl,
+    offload, sysctl,
 };
 use crate::{
     plan::Op,
     reconcile::Host,
-    state::{Bridge, Facts, Guard, Hook, Id, Observed, Program, Spec, State},
+    state::{Bridge, Facts, GRO_END, GRO_LINK, Guard, Hook, Id, Observed, Program, Spec, State},
 };
 
 /// The kernel of this host, with vxnet's programs loaded.
@@ -178,6 +178,17 @@ impl Kernel {
         }
     }
 
+    /// The GRO link counts as there only if it does what it is for.
+    fn observe_gro_link(&self, state: &mut State) {
+        let up = |name| {
+            let mut links = self.links.values().map(|seen| &seen.link);
+            links.any(|link| link.name == name && link.is_ours && link.up)
+        };
+        if up(GRO_LINK) && up(GRO_END) && !offload::tso(GRO_LINK) && offload::gro(GRO_END) {
+            state.insert(Id::GroLink, Spec::GroLink);
+        }
+    }
+
     fn observe_programs(&self, state: &mut State) {
         for (ifindex, hook) in attach::pins(&self.paths) {
             state.insert(Id::Program(ifindex, hook), Spec::Program(Program::PIN));
@@ -235,6 +246,7 @@ impl Kernel {
             (Id::Anchor(port), Spec::Anchor { bridge, mtu }) => {
                 self.netlink.set_anchor(bridge, port, *mtu).await
             }
+            (Id::GroLink, Spec::GroLink) => self.netlink.set_gro_link().await,
             (Id::Address(link, net), Spec::Address) => self.netlink.add_address(link, *net).await,
             (Id::Program(ifindex, hook), Spec::Program(program)) => {
                 self.attach(*ifindex, *hook, &program.name)
@@ -281,6 +293,7 @@ impl Kernel {
             (Id::Guard, _) => nft::remove(),
             (Id::Bridge(name), _) => self.netlink.remove_bridge(name, self.force).await,
             (Id::Anchor(port), _) => self.netlink.remove_link(port).await,
+            (Id::GroLink, _) => self.netlink.remove_link(GRO_LINK).await,
             (Id::Address(link, net), _) => self.netlink.remove_address(link, *net).await,
             (Id::Program(ifindex, hook), _) => {
                 let link = self.links.get(ifindex).map(|seen| seen.link.name.as_str());
@@ -346,6 +359,7 @@ impl Host for Kernel {
             state.insert(Id::Guard, Spec::Guard(Guard { rules }));
         }
         self.observe_links(&mut state);
+        self.observe_gro_link(&mut state);
         self.observe_programs(&mut state);
         self.observe_maps(&mut state)?;
         Ok(Observed { facts, state })
@@ -365,7 +379,8 @@ const NO_LOCAL: Local = Local {
     underlay: VtepAddr::NONE,
     port: 0,
     family: 0,
-    pad: [0; 5],
+    pad: 0,
+    gro: 0,
     resolver: 0,
     name: [0; 32],
 };

@@ -10,6 +10,7 @@ pub mod maps;
 pub mod netlink;
 mod nft;
 mod object;
+mod offload;
 pub mod paths;
 mod sysctl;
 

@@ -19,10 +19,14 @@ use rtnetlink::{
 use std::net::{Ipv4Addr, Ipv6Addr};
 use vxnet_common::addr::Mac;
 
-use crate::state::{Bridge, Link};
+use super::offload;
+
+use crate::state::{Bridge, GRO_END, GRO_LINK, Link};
 
 /// Marks the links that vxnet made, in their alias.
 const OURS: &str = "vxnet";
+/// The largest MTU that a veth can have: super-packets of any network cross the GRO link.
+const LARGEST_MTU: u32 = 65_535;
 /// Marks bridges that vxnet found and uses, with their former address and MTU behind it.
 const ADOPTED: &str = "vxnet (adopted) ";
 /// Marks the addresses that vxnet added (`IFA_PROTO`; the kernel only stores it).
@@ -226,6 +230,31 @@ impl Netlink {
             .controller(master)
             .build();
         Ok(self.handle.link().set(message).execute().await?)
+    }
+
+    /// Makes the veth pair on which GRO runs once more: the kernel polls it like a NIC, and so
+    /// regroups what crosses it, if its near end sends single segments only and its far end wants
+    /// GRO.
+    pub(super) async fn set_gro_link(&self) -> Result<()> {
+        let foreign = |seen: &Seen| !seen.link.is_ours && seen.link.kind != "veth";
+        if self.find(GRO_LINK).await?.as_ref().is_some_and(foreign) {
+            bail!("link {GRO_LINK} exists and is not vxnet's\nhint: rename it");
+        }
+        if self.find(GRO_LINK).await?.is_none() {
+            let message = LinkVeth::new(GRO_LINK, GRO_END).build();
+            self.handle.link().add(message).execute().await?;
+        }
+        for name in [GRO_LINK, GRO_END] {
+            super::sysctl::write(&format!("net/ipv6/conf/{name}/disable_ipv6"), "1")?;
+            let message = LinkUnspec::new_with_index(self.index(name).await?)
+                .mtu(LARGEST_MTU)
+                .up()
+                .build();
+            self.handle.link().set(message).execute().await?;
+            self.set_alias(name, OURS).await?;
+        }
+        offload::set_tso(GRO_LINK, false)?;
+        offload::set_gro(GRO_END, true)
     }
 
     /// Removes a link of ours.

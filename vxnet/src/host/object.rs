@@ -24,7 +24,13 @@ pub const fn bytes() -> &'static [u8] {
 }
 
 /// Names of the programs in the object.
-pub(super) const PROGRAMS: [&str; 4] = ["vx_port", "vx_resolve", "vx_uplink", "vx_uplink_xdp"];
+pub(super) const PROGRAMS: [&str; 5] = [
+    "vx_gro",
+    "vx_port",
+    "vx_resolve",
+    "vx_uplink",
+    "vx_uplink_xdp",
+];
 
 /// The loaded programs.
 pub(super) struct Object {

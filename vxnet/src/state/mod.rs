@@ -65,6 +65,8 @@ pub enum Id {
     Bridge(String),
     /// The always-up port of a bridge, by its own name.
     Anchor(String),
+    /// The veth pair on which stripped TCP segments are regrouped.
+    GroLink,
     /// An address of the host on a bridge.
     Address(String, IpNet),
     /// The row of `LOCAL`.
@@ -100,6 +102,7 @@ pub enum Spec {
         bridge: String,
         mtu: u32,
     },
+    GroLink,
     Address,
     Local(Local),
     Vtep(Box<Vtep>),
@@ -149,6 +152,7 @@ impl fmt::Display for Id {
             Self::Guard => write!(out, "bridge guard (nftables)"),
             Self::Bridge(name) => write!(out, "bridge {name}"),
             Self::Anchor(port) => write!(out, "anchor port {port}"),
+            Self::GroLink => write!(out, "GRO link {GRO_LINK}"),
             Self::Address(link, address) => write!(out, "address {address} on {link}"),
             Self::Local => write!(out, "host row"),
             Self::Vtep(slot) => write!(out, "VTEP row {slot}"),
@@ -171,6 +175,11 @@ impl fmt::Display for Id {
         }
     }
 }
+
+/// Where stripped TCP segments enter the GRO link,
+pub const GRO_LINK: &str = "vx-gro";
+/// and where they come out, merged.
+pub const GRO_END: &str = "vx-gro-end";
 
 /// Returns the names of an anchor's two ends for a network: the port of the bridge and its peer.
 pub fn anchor_names(vni: u32) -> (String, String) {

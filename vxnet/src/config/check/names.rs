@@ -12,9 +12,12 @@ const LINK_NAME_BYTES: usize = 15;
 /// all links and for new ones.
 const RESERVED: [&str; 3] = ["lo", "all", "default"];
 
-/// Returns whether a bridge cannot bear the name: the kernel's own, and those of vxnet's anchors.
+/// Beginnings of the names of vxnet's own links.
+const OWN: [&str; 3] = ["vxa-", "vxp-", "vx-"];
+
+/// Returns whether a bridge cannot bear the name: the kernel's own, and those of vxnet's links.
 fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name) || name.starts_with("vxa-") || name.starts_with("vxp-")
+    RESERVED.contains(&name) || OWN.iter().any(|own| name.starts_with(own))
 }
 
 /// Checks the name of a host or network.
@@ -34,7 +37,10 @@ pub(super) fn link_name(name: &str) -> Result<(), Fault> {
 pub(super) fn bridge_name(name: &str) -> Result<(), Fault> {
     link_name(name)?;
     if is_reserved(name) {
-        let message = format!("{} is a name that Linux keeps for itself", quoted(name));
+        let message = format!(
+            "{} is a name that Linux or vxnet keeps for itself",
+            quoted(name)
+        );
         return Err(Fault::new(message, "choose a name such as `br0`"));
     }
     Ok(())
@@ -106,6 +112,7 @@ mod tests {
         assert!(bridge_name("all").is_err());
         assert!(bridge_name("lo").is_err());
         assert!(bridge_name("vxa-10").is_err(), "the anchor of VNI 10");
+        assert!(bridge_name("vx-gro").is_err(), "the GRO link");
         assert!(bridge_name("lo0").is_ok());
         assert!(
             link_name("lo").is_ok(),

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     model::{Fabric, Receive},
     plan::plan,
-    state::{Hook, Id, Program, Spec},
+    state::{GRO_END, GRO_LINK, Hook, Id, Program, Spec, State},
 };
 
 #[test]
@@ -71,6 +71,26 @@ fn xdp_is_disarmed_when_its_tc_program_is_gone() {
         "+ tc-ingress program of link 2".to_owned(),
     ];
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn tcp_crosses_the_gro_link_only_while_its_other_end_takes_it() {
+    let gro = |state: &State| match &state[&Id::Local] {
+        Spec::Local(local) => local.gro,
+        _ => panic!("no host row"),
+    };
+    let fabric = red_fabric(4);
+    let (mut machine, state) = settled(&fabric);
+    assert_eq!(gro(&state), machine.ifindex(GRO_LINK));
+    let end = machine.ifindex(GRO_END);
+    assert_eq!(program(&state, end, Hook::TcIngress), Some("vx_gro"));
+    let end = Id::Program(end, Hook::TcIngress);
+    machine.observed.state.remove(&end);
+    let state = of(&fabric, &machine);
+    assert_eq!(gro(&state), 0);
+    assert!(state.contains_key(&end), "it is put back");
+    machine.remove(GRO_LINK);
+    assert_eq!(gro(&of(&fabric, &machine)), 0);
 }
 
 #[test]

@@ -35,6 +35,7 @@ fn at_first_only_what_needs_no_bridge() {
             "bridge guard (nftables)",
             "bridge br-red",
             "anchor port vxa-10",
+            "GRO link vx-gro",
             "address 192.168.124.1/24 on br-red",
             "host row",
             "VTEP row 1",

@@ -11,7 +11,7 @@ use vxnet_common::addr::{Mac, Vni};
 use crate::{
     model::{AGEING, Fabric, Host, Network, Receive, VXLAN_PORT},
     plan::Op,
-    state::{Hook, Id, Link, Observed, Spec, State, anchor_names},
+    state::{GRO_END, GRO_LINK, Hook, Id, Link, Observed, Spec, State, anchor_names},
 };
 
 /// The links that every machine starts with.
@@ -105,6 +105,7 @@ impl Machine {
             ("vx_uplink", 12),
             ("vx_uplink_xdp", 13),
             ("vx_resolve", 14),
+            ("vx_gro", 15),
         ]);
         facts.can_match_bridge = true;
         machine
@@ -196,6 +197,10 @@ impl Machine {
                 }
                 self.link(port).mtu = *mtu;
             }
+            (Id::GroLink, Spec::GroLink) if self.observed.facts.link(GRO_LINK).is_none() => {
+                self.add(GRO_LINK, "veth", None).is_ours = true;
+                self.add(GRO_END, "veth", None).is_ours = true;
+            }
             (Id::Address(link, _), _) => {
                 ensure!(self.observed.facts.link(link).is_some(), "no such link");
             }
@@ -215,6 +220,10 @@ impl Machine {
             Id::Anchor(port) => {
                 self.remove(&port.replace("vxa", "vxp"));
                 self.remove(port);
+            }
+            Id::GroLink => {
+                self.remove(GRO_END);
+                self.remove(GRO_LINK);
             }
             _ => {}
         }

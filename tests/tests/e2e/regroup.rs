@@ -1,0 +1,82 @@
+//! Bulk TCP where XDP does not run: TC strips each packet, and GRO merges the segments once more.
+
+use anyhow::{Context as _, Result, ensure};
+use vxnet_tests::guest::Port;
+use vxnet_tests::hypervisor::Kind;
+use vxnet_tests::iperf::{self, Load};
+use vxnet_tests::lab::Lab;
+use vxnet_tests::network::Network;
+use vxnet_tests::topology::LabBuilder;
+use vxnet_tests::transfer;
+use vxnet_tests::underlay::{Family, Wire};
+
+use crate::switch;
+
+/// The least share of bulk bytes that has to reach a tap in super-packets.
+const GSO_PERCENT: f64 = 95.0;
+/// Segments out of order that are believed to be chance, of the some 100,000 of a run.
+const OUT_OF_ORDER: u64 = 5;
+
+fn lab(label: &str, underlay: Family, wire: Wire) -> Result<Lab> {
+    let lab = LabBuilder::new(label)
+        .underlay(underlay)
+        .wire(wire)
+        .every_host("receive = \"tc\"")
+        .hypervisors(&[Kind::Kernel, switch()])
+        .network(Network::new("blue", 10))
+        .guest("blue", 1, Port::Tap)
+        .guest("blue", 2, Port::Tap)
+        .build()?;
+    let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
+    lab.wait_for_ping(from, to, Family::V4)?;
+    Ok(lab)
+}
+
+/// One bulk flow from the kernel's guest to vxnet's, in inner packets of either family.
+fn bulk(lab: &Lab) -> Result<()> {
+    let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
+    for target in [std::net::IpAddr::from(to.v4), to.v6.into()] {
+        let cable = to.cable().context("the guest has a tap")?;
+        let before = cable.to_guest.read();
+        let result = iperf::run(&lab.scope, &from.netns, &to.netns, target, Load::Tcp, 2)?;
+        let share = cable.to_guest.read().since(before).gso_percent();
+        ensure!(
+            share >= GSO_PERCENT,
+            "{target}: {share:.1} % in super-packets: {result:?}"
+        );
+        ensure!(result.out_of_order <= OUT_OF_ORDER, "{target}: {result:?}");
+    }
+    transfer::tcp_both_ways(&from.netns, &to.netns, to.v4, 1 << 20)
+}
+
+#[test]
+fn p18_tcp_is_regrouped_for_taps() -> Result<()> {
+    bulk(&lab("regroup", Family::V4, Wire::Mtu)?)
+}
+
+#[test]
+fn p18_tcp_is_regrouped_for_taps_behind_ipv6() -> Result<()> {
+    bulk(&lab("regroupsix", Family::V6, Wire::Mtu)?)
+}
+
+/// Super-packets that cross the wire whole are cut and merged anew: a tap would get them in small
+/// frames otherwise.
+#[test]
+fn p18_encapsulated_super_packets_reach_taps_whole() -> Result<()> {
+    bulk(&lab("regroupgso", Family::V4, Wire::Gso)?)
+}
+
+/// What enters the overlay has nothing to do with the host's own input filter, large or small.
+#[test]
+fn p18_an_input_filter_of_the_host_does_not_matter() -> Result<()> {
+    let lab = lab("regroupfw", Family::V4, Wire::Mtu)?;
+    let host = &lab.hypervisor(2)?.netns;
+    host.line("nft -f -")
+        .stdin(
+            "table inet fw { chain input { type filter hook input priority 0; policy drop; }; }\n",
+        )
+        .run()?;
+    bulk(&lab)?;
+    let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
+    transfer::udp_echo(&from.netns, &to.netns, to.v4, [1, 100, 1400])
+}

@@ -1,0 +1,68 @@
+//! Offloads of links, through the ethtool ioctl (`include/uapi/linux/ethtool.h`).
+
+use std::{
+    io,
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+const GET_TSO: u32 = 0x1e;
+const SET_TSO: u32 = 0x1f;
+const GET_GRO: u32 = 0x2b;
+const SET_GRO: u32 = 0x2c;
+/// `SIOCETHTOOL`.
+const ETHTOOL: libc::Ioctl = 0x8946;
+
+/// `struct ethtool_value`.
+#[repr(C)]
+struct Value {
+    command: u32,
+    data: u32,
+}
+
+/// Returns whether a link segments TCP itself.
+pub(super) fn tso(link: &str) -> bool {
+    call(link, GET_TSO, 0).is_ok_and(|on| on != 0)
+}
+
+/// Returns whether the kernel merges what a link receives.
+pub(super) fn gro(link: &str) -> bool {
+    call(link, GET_GRO, 0).is_ok_and(|on| on != 0)
+}
+
+/// Lets a link segment TCP itself, or not.
+pub(super) fn set_tso(link: &str, on: bool) -> Result<()> {
+    call(link, SET_TSO, on.into()).with_context(|| format!("cannot change TSO of {link}"))?;
+    Ok(())
+}
+
+/// Lets the kernel merge what a link receives, or not.
+pub(super) fn set_gro(link: &str, on: bool) -> Result<()> {
+    call(link, SET_GRO, on.into()).with_context(|| format!("cannot change GRO of {link}"))?;
+    Ok(())
+}
+
+fn call(link: &str, command: u32, data: u32) -> Result<u32> {
+    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+    // SAFETY: the call takes no pointers.
+    let socket = unsafe { libc::socket(libc::AF_INET, kind, 0) };
+    ensure!(socket >= 0, io::Error::last_os_error());
+    // SAFETY: the descriptor is new and nobody else's.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    let mut value = Value { command, data };
+    // SAFETY: all bytes zero are an `ifreq`.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    ensure!(
+        link.len() < request.ifr_name.len(),
+        "{link} is no link's name"
+    );
+    for (to, from) in request.ifr_name.iter_mut().zip(link.bytes()) {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_data = (&raw mut value).cast();
+    // SAFETY: the request names a link and points to a value, both of which outlive the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), ETHTOOL, &raw mut request) };
+    ensure!(result == 0, io::Error::last_os_error());
+    Ok(value.data)
+}
