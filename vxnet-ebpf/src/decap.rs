@@ -23,6 +23,10 @@ const MINIMUM: u32 = Ipv4Hdr::LEN as u32;
 /// or an IPv6 header if the outer one is, unless it is told otherwise (since 6.3).
 const MINIMUM_IPV6: u32 = Ipv6Hdr::LEN as u32;
 
+/// Makes the kernel forget that a super-packet was in UDP (`BPF_F_ADJ_ROOM_DECAP_L4_UDP`, newer than
+/// the bindings). Kernels without it refuse at once; there, taps get such packets cut.
+const DECAP_L4_UDP: u32 = 1 << 10;
+
 /// Strips the outer header of a packet in TC, and what follows the inner frame.
 ///
 /// The length of a super-packet's segments stays (`FIXED_GSO`): they were cut for the inner MTU.
@@ -47,7 +51,8 @@ pub(crate) fn strip(skb: &mut Skb, packet: &Tunnelled, is_gso: bool) -> Result<(
     if !is_gso {
         pad(skb, packet, inner_len, MINIMUM)?;
     }
-    if !shrink(skb, packet.start, family) {
+    let shrunk = is_gso && shrink(skb, packet.start, family | DECAP_L4_UDP);
+    if !shrunk && !shrink(skb, packet.start, family) {
         // Before 6.3 there are no such flags, but more bytes do as well for what is not GSO.
         if !is_gso {
             pad(skb, packet, inner_len, MINIMUM_IPV6)?;

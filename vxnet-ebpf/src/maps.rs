@@ -52,5 +52,6 @@ pub(crate) static VTEP_CACHE: Array<u32> = Array::pinned(1 << cache::VTEP_BITS, 
 #[map]
 pub(crate) static VTEP_STATS: PerCpuArray<VtepStats> = PerCpuArray::pinned(MAX_VTEPS, 0);
 
+// Rows are allocated as they come: a full table takes 100 MB.
 #[map]
-pub(crate) static FDB: HashMap<FdbKey, FdbEntry> = HashMap::pinned(MAX_FDB, 0);
+pub(crate) static FDB: HashMap<FdbKey, FdbEntry> = HashMap::pinned(MAX_FDB, BPF_F_NO_PREALLOC);

@@ -41,7 +41,7 @@ pub const MAX_SEGMENTS: u32 = 4096;
 /// How many peers a fabric can have.
 pub const MAX_VTEPS: u32 = 1024;
 /// How many FDB rows a host keeps.
-pub const MAX_FDB: u32 = 131_072;
+pub const MAX_FDB: u32 = 1 << 20;
 /// How many members all flood lists have together.
 pub const MAX_FLOOD: u32 = 65_536;
 

@@ -21,7 +21,7 @@ use vxnet_common::{
     reason::Reason,
 };
 
-use super::Paths;
+use super::{Paths, batch};
 
 /// All pinned maps.
 pub struct Maps {
@@ -37,6 +37,8 @@ pub struct Maps {
     pub(super) vtep_slots: HashMap<MapData, VtepAddr, u32>,
     pub(super) vtep_stats: PerCpuArray<MapData, VtepStats>,
     pub(super) fdb: HashMap<MapData, FdbKey, FdbEntry>,
+    /// The same map, to be read in batches.
+    fdb_rows: MapData,
 }
 
 impl Maps {
@@ -73,6 +75,7 @@ impl Maps {
             vtep_slots: hash(&folder, "VTEP_SLOTS")?,
             vtep_stats: per_cpu(&folder, "VTEP_STATS")?,
             fdb: hash(&folder, "FDB")?,
+            fdb_rows: open::<FdbKey, FdbEntry>(&folder, "FDB")?,
         })
     }
 
@@ -99,7 +102,9 @@ impl Maps {
 
     /// Returns all rows of `FDB`, expired ones included.
     pub fn fdb(&self) -> Result<Vec<(FdbKey, FdbEntry)>> {
-        entries(&self.fdb)
+        let mut rows = batch::rows(&self.fdb_rows)?;
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        Ok(rows)
     }
 
     /// Returns a port's counters, summed over the CPUs.

@@ -4,6 +4,7 @@
 //! the fabric: it carries out operations on what `state` names.
 
 mod attach;
+mod batch;
 pub mod floor;
 mod kernel;
 pub mod maps;
