@@ -30,6 +30,8 @@ pub struct IperfResult {
     pub gbit_per_s: f64,
     /// Segments that the receiver had to queue out of order.
     pub out_of_order: u64,
+    /// How often the sender learned that the network reorders.
+    pub sack_reordered: u64,
     pub retransmits: u64,
     pub lost_percent: f64,
 }
@@ -57,7 +59,7 @@ pub fn run(
         Ok(())
     })?;
     ensure!(listener.is_running(), "iperf3 server: {}", listener.log());
-    let before = Counters::read(server)?;
+    let before = [server, client].map(Counters::read);
     let mut line = format!("iperf3 -J -p {PORT} -c {target} -t {seconds}");
     if let Load::Udp { length, rate } = load {
         write!(line, " -u -l {length} -b {rate}")?;
@@ -67,11 +69,17 @@ pub fn run(
         .timeout(Duration::from_secs(u64::from(seconds) + 15))
         .json()
         .with_context(|| format!("server: {}", listener.log()))?;
-    let after = Counters::read(server)?;
-    summary(&report, after.since(&before, "TcpExt.TCPOFOQueue"))
+    let [receiver, sender] = before;
+    let out_of_order = Counters::read(server)?.since(&receiver?, "TcpExt.TCPOFOQueue");
+    let sack_reordered = Counters::read(client)?.since(&sender?, "TcpExt.TCPSACKReorder");
+    Ok(IperfResult {
+        out_of_order,
+        sack_reordered,
+        ..summary(&report)?
+    })
 }
 
-fn summary(report: &Value, out_of_order: u64) -> Result<IperfResult> {
+fn summary(report: &Value) -> Result<IperfResult> {
     let end = &report["end"];
     let received = if end["sum_received"].is_object() {
         &end["sum_received"]
@@ -89,7 +97,8 @@ fn summary(report: &Value, out_of_order: u64) -> Result<IperfResult> {
     };
     Ok(IperfResult {
         gbit_per_s: bits * arrived / 1e9,
-        out_of_order,
+        out_of_order: 0,
+        sack_reordered: 0,
         retransmits: end["sum_sent"]["retransmits"].as_u64().unwrap_or(0),
         lost_percent: lost,
     })

@@ -271,7 +271,12 @@ impl World {
             .program_mut("vx_port")
             .context("port")?
             .try_into()?;
-        Ok(program.attach(LINKS[slot as usize - 1], TcAttachType::Ingress)?)
+        let link = LINKS[slot as usize - 1];
+        // A child of another thread, not yet at its exec, may hold the last attachment a moment.
+        eventually(
+            PATIENCE,
+            || Ok(program.attach(link, TcAttachType::Ingress)?),
+        )
     }
 
     /// Undoes [`World::attach_port`].

@@ -17,6 +17,7 @@ mod learning;
 mod lifetime;
 mod next_hop;
 mod one_host;
+mod order;
 mod overlay_learning;
 mod regroup;
 mod wire;

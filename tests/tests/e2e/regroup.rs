@@ -14,8 +14,8 @@ use crate::switch;
 
 /// The least share of bulk bytes that has to reach a tap in super-packets.
 const GSO_PERCENT: f64 = 95.0;
-/// Segments out of order that are believed to be chance, of the some 100,000 of a run.
-const OUT_OF_ORDER: u64 = 5;
+/// How much reordering is believed to be chance, of the some 100,000 segments of a run.
+const REORDERED: u64 = 5;
 
 fn lab(label: &str, underlay: Family, wire: Wire) -> Result<Lab> {
     let lab = LabBuilder::new(label)
@@ -44,7 +44,7 @@ fn bulk(lab: &Lab) -> Result<()> {
             share >= GSO_PERCENT,
             "{target}: {share:.1} % in super-packets: {result:?}"
         );
-        ensure!(result.out_of_order <= OUT_OF_ORDER, "{target}: {result:?}");
+        ensure!(result.sack_reordered <= REORDERED, "{target}: {result:?}");
     }
     transfer::tcp_both_ways(&from.netns, &to.netns, to.v4, 1 << 20)
 }

@@ -33,6 +33,8 @@ const HELPERS: &[(i32, &str)] = &[
     (8, "get_smp_processor_id"),
     (9, "skb_store_bytes"),
     (13, "clone_redirect"),
+    (18, "skb_vlan_push"),
+    (19, "skb_vlan_pop"),
     (23, "redirect"),
     (25, "perf_event_output"),
     (26, "skb_load_bytes"),
