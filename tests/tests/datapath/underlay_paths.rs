@@ -15,8 +15,8 @@ use vxnet_tests::frame::{BROADCAST, tcp};
 use crate::case::check;
 use crate::counters::{Counter, growth};
 use crate::fabric::{
-    A, AT_ONE, B, BLUE, C, GATEWAY_MAC, ONE, PORT_B, UPLINK, UPLINK_MAC, datagram, datagram6, v4,
-    v6,
+    A, AT_ONE, B, BLUE, C, GATEWAY_MAC, ONE, PORT_A, PORT_B, UPLINK, UPLINK_MAC, datagram,
+    datagram6, v4, v6,
 };
 use crate::receive::{Path, Way, from_underlay_by};
 use crate::rows;
@@ -102,6 +102,40 @@ fn the_fast_ways_are_taken() {
                 }
             }
         }
+        Ok(failures)
+    });
+}
+
+/// Where super-packets come whole, TCP is not cut for those that take them as they are.
+#[test]
+fn whole_super_packets_are_cut_for_taps_only() {
+    const SECOND: u64 = 1_000_000_000;
+    check(|world| {
+        let frame = world
+            .family
+            .arrives(ONE, &tcp(v4(AT_ONE), v4(A), (1, 2), 3, b"segment"));
+        let mut failures = Vec::new();
+        for (seconds, guest, regrouped) in [
+            (1, 0, false),
+            (1, flag::XDP_TARGET, true),
+            (9, 0, false),
+            (11, 0, true),
+        ] {
+            let before = world.counts()?;
+            rows::reset_fdb(world)?;
+            rows::set_gro(world, true)?;
+            rows::set_flags(world, UPLINK, 0)?;
+            rows::set_flags(world, PORT_A, guest)?;
+            world.set_last_whole(ONE, world::now()? - seconds * SECOND)?;
+            let ifindex = world.ifindex(UPLINK);
+            let run = test_run::tc(world.classifier("vx_uplink")?, ifindex, &frame)?;
+            let counts = growth(&before, &world.counts()?);
+            let delivered = counts.contains_key(&Counter::PortTx(PORT_A));
+            if run.action != 7 || delivered == regrouped {
+                failures.push(format!("{seconds} s ago, port {guest}: {counts:?}"));
+            }
+        }
+        world.set_last_whole(ONE, 0)?;
         Ok(failures)
     });
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::Mutex, thread, time::Dur
 use anyhow::{Context as _, Result, ensure};
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, HashMap, Map, MapData},
+    maps::{Array, HashMap, Map, MapData, PerCpuValues},
     programs::{
         SchedClassifier, TcAttachType, Xdp, XdpMode, tc::SchedClassifierLinkId, xdp::XdpLinkId,
     },
@@ -18,6 +18,7 @@ use vxnet_common::map::{
     local::Local,
     port::Port,
     segment::{FloodKey, Segment},
+    stats::VtepStats,
     vtep::Vtep,
 };
 use vxnet_tests::{
@@ -333,6 +334,18 @@ impl World {
     }
 
     /// The FDB without its clocks.
+    /// Pretends that the last super-packet of a peer came whole at that time.
+    pub(crate) fn set_last_whole(&mut self, vtep: u32, time: u64) -> Result<()> {
+        let vteps = &mut self.counters.vteps;
+        let rows = vteps.get(&vtep, 0)?;
+        let rows = rows.iter().map(|row| VtepStats {
+            last_whole: time,
+            ..*row
+        });
+        let rows = PerCpuValues::try_from(rows.collect::<Vec<_>>())?;
+        Ok(vteps.set(vtep, rows, 0)?)
+    }
+
     pub(crate) fn fdb(&self) -> Result<Fdb> {
         let mut rows = Fdb::new();
         for row in &self.fdb {

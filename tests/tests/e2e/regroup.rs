@@ -1,6 +1,8 @@
 //! Bulk TCP where XDP does not run: TC strips each packet, and GRO merges the segments once more.
 
 use anyhow::{Context as _, Result, ensure};
+use vxnet::state::GRO_LINK;
+use vxnet_tests::counters::link_counter;
 use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
 use vxnet_tests::iperf::{self, Load};
@@ -64,6 +66,29 @@ fn p18_tcp_is_regrouped_for_taps_behind_ipv6() -> Result<()> {
 #[test]
 fn p18_encapsulated_super_packets_reach_taps_whole() -> Result<()> {
     bulk(&lab("regroupgso", Family::V4, Wire::Gso)?)
+}
+
+/// A veth takes super-packets as they are: they need not be cut.
+#[test]
+fn p18_encapsulated_super_packets_reach_veths_uncut() -> Result<()> {
+    let lab = LabBuilder::new("regroupno")
+        .wire(Wire::Gso)
+        .every_host("receive = \"tc\"")
+        .hypervisors(&[Kind::Kernel, switch()])
+        .network(Network::new("blue", 10))
+        .guest("blue", 1, Port::Veth)
+        .guest("blue", 2, Port::Veth)
+        .build()?;
+    let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
+    lab.wait_for_ping(from, to, Family::V4)?;
+    let host = &lab.hypervisor(2)?.netns;
+    let crossed = || link_counter(host, GRO_LINK, "tx", "packets");
+    let before = crossed()?;
+    let result = iperf::run(&lab.scope, &from.netns, &to.netns, to.v4, Load::Tcp, 2)?;
+    // The handshake and what comes before the first super-packet.
+    let cut = crossed()? - before;
+    ensure!(cut < 100, "{cut} segments crossed the GRO link: {result:?}");
+    Ok(())
 }
 
 /// What enters the overlay has nothing to do with the host's own input filter, large or small.

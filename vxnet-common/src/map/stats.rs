@@ -27,6 +27,8 @@ pub struct VtepStats {
     pub tx_bytes: u64,
     /// `CLOCK_MONOTONIC_COARSE` of the last accepted packet, in nanoseconds; 0 if there was none.
     pub last_heard: u64,
+    /// The same of the last super-packet that came whole: the way from the peer does not cut them.
+    pub last_whole: u64,
 }
 
-map_type!(VtepStats, 40);
+map_type!(VtepStats, 48);

@@ -5,7 +5,7 @@ use vxnet_common::{
     ecn,
     forward::{self, From, To},
     frame::{self, Ethernet},
-    map::{NO_SLOT, local::Local, segment::Segment},
+    map::{NO_SLOT, local::Local, port::flag, segment::Segment},
     meta::Stripped,
     reason::Reason,
     vxlan::{self, Outer, Tunnelled},
@@ -100,6 +100,17 @@ fn stripped<'a>(skb: &Skb, uplink: u32, note: &Stripped, now: u64) -> Result<Arr
     })
 }
 
+/// Returns whether the receiver takes super-packets that have been in VXLAN: all but taps do, which
+/// XDP frames can be sent to.
+#[inline(always)]
+fn takes_whole(to: To) -> bool {
+    match to {
+        To::Port { flags, .. } => flags & flag::XDP_TARGET == 0,
+        To::Host { .. } => true,
+        To::Vtep(_) | To::Flood { .. } => false,
+    }
+}
+
 /// Admits and strips a VXLAN packet.
 #[inline(always)]
 fn tunnelled<'a>(
@@ -127,10 +138,14 @@ fn tunnelled<'a>(
     let from = From::Vtep(vtep);
     tables::learn(uplink, segment_slot, segment, frame.src, from, now)?;
     let payload = start + Ethernet::LEN;
-    // By what is equal in every packet of a flow, or they would overtake each other.
-    let regroups =
-        local.gro != 0 && !frame.dst.is_group() && frame::is_tcp(skb, frame.ethertype, payload);
     let to = forward::decide(&Live, segment_slot, segment, from, frame.dst, now)?;
+    // By what is equal in every packet of a flow, or they would overtake each other. Where
+    // super-packets come whole, only taps need them cut and merged anew.
+    let whole = account::comes_whole(vtep, is_gso, now);
+    let regroups = local.gro != 0
+        && !frame.dst.is_group()
+        && frame::is_tcp(skb, frame.ethertype, payload)
+        && !(whole && takes_whole(to));
     ecn::decapsulate(skb, frame.ethertype, payload, packet.traffic_class)?;
     decap::strip(skb, packet, is_gso)?;
     if regroups {
