@@ -151,10 +151,13 @@ fn r7348_06_networks_are_apart() {
         // A is in BLUE: nobody of BLUE may get this.
         let other = datagram(STRANGER, A);
         let members = [PORT_RED, HOST_RED].map(|slot| (Port(slot), other.clone()));
+        let segment = tcp(v4(STRANGER), v4(D), (1, 2), 3, b"segment");
         let lonely = datagram(STRANGER, E);
         let lonely_packet = family.sent_by(ONE, VNI_LONELY).wrap(&lonely);
         vec![
             Case::delivered("r7348_06_known", red(&known), [(Port(PORT_RED), known)])
+                .learns_in(RED, STRANGER),
+            Case::delivered("r7348_06_tcp", red(&segment), [(Port(PORT_RED), segment)])
                 .learns_in(RED, STRANGER),
             Case::delivered("r7348_06_known_elsewhere", red(&other), members)
                 .learns_in(RED, STRANGER),

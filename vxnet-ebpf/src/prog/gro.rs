@@ -50,9 +50,7 @@ fn vx_gro(ctx: TcContext) -> i32 {
 /// Delivers a segment, or several that GRO merged.
 #[inline(always)]
 fn arrive(skb: &mut Skb, uplink: u32) -> Result<i32, Reason> {
-    if !skb.has_tag() {
-        return Err(Reason::StaleStrip);
-    }
+    // Without a tag, this is slot 0, which is no segment's.
     let segment_slot = u32::from(skb.tag() & 0xfff);
     skb.set_mark(0);
     let (Some(local), Some(segment)) = (tables::local(), maps::SEGMENTS.get(segment_slot)) else {
