@@ -20,7 +20,7 @@ use nix::sys::eventfd::EventFd;
 use crate::netns::Netns;
 
 /// `struct virtio_net_hdr_mrg_rxbuf`, as QEMU uses it with virtio 1.0.
-const HEADER: usize = 12;
+pub const HEADER: usize = 12;
 const GSO_TYPE: usize = 1;
 /// The bit for ECN beside the GSO type.
 const GSO_ECN: u8 = 0x80;

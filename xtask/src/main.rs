@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod apt;
+mod bench;
 mod cargo;
 mod check;
 mod lab;
@@ -31,6 +32,8 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure vxnet against other switches, and judge its goals
+    Bench(bench::Options),
     /// Check formatting, lints, docs and the arrows between rooms
     Check(check::Options),
     /// Break the code on purpose and see the tests fail
@@ -45,6 +48,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Options::parse().command {
+        Command::Bench(options) => bench::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Mutate(options) => mutate::run(&options),
         Command::Run(options) => run::run(&options),

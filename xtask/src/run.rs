@@ -46,7 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// Becomes `program`: Ctrl-C reaches it alone, and its exit code is ours.
-fn exec(program: &Path, args: &[OsString]) -> Result<()> {
+pub(crate) fn exec(program: &Path, args: &[OsString]) -> Result<()> {
     let mut command = Command::new(program);
     // cargo lets the libraries of its toolchain leak into what it runs.
     for name in env::vars_os().map(|(name, _)| name) {
