@@ -9,8 +9,8 @@ use crate::station::Kind;
 use crate::stats::Better;
 use crate::wire::Wire;
 
-/// What fits into vxnet's table of 131,072 rows, beside what is there anyway.
-const LARGE_TABLE: u32 = 130_000;
+/// What fits into vxnet's table of 1,048,576 rows, beside what is there anyway.
+const LARGE_TABLE: u32 = 1_000_000;
 /// Of them are sent to.
 const ACTIVE: u32 = 256;
 const RANDOM_TABLE: u32 = 65_536;
@@ -101,7 +101,7 @@ fn random(targets: u32) -> Load {
 fn large_table() -> Contest {
     let few = (table(VXNET, 2), "vxnet, 2 MACs", random(2));
     variants(
-        "table-130k",
+        "table-1m",
         random(ACTIVE),
         (table(VXNET, LARGE_TABLE), "tc"),
         &[few],
