@@ -163,7 +163,7 @@ impl Ovs {
         let database = format!("--db=unix:{}", self.socket.display());
         self.netns
             .command("ovs-vsctl")
-            .args([database.as_str(), "--timeout=10"])
+            .args([database.as_str(), "--timeout=25"])
             .args(line.split_whitespace())
             .run()
     }
