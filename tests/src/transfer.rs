@@ -5,6 +5,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
 
 use crate::netns::Netns;
 
@@ -103,6 +104,34 @@ pub fn udp_echo(
             .map_or_else(&mut echoed, Ok)
             .with_context(|| format!("datagram of {size} bytes"))?;
         same("echo", &sent, &arrived)?;
+    }
+    Ok(())
+}
+
+/// Sends super-packets of datagrams (`UDP_SEGMENT`, as QUIC does): each datagram must arrive by
+/// itself and unchanged.
+pub fn udp_segments(client: &Netns, server: &Netns, address: impl Into<IpAddr>) -> Result<()> {
+    const SIZE: u16 = 1000;
+    const DATAGRAMS: usize = 10;
+    let target = SocketAddr::new(address.into(), PORT);
+    let receiver = server
+        .enter(|| UdpSocket::bind(target))?
+        .context("receiver")?;
+    let sender = client
+        .enter(|| UdpSocket::bind("0.0.0.0:0"))?
+        .context("sender")?;
+    receiver.set_read_timeout(Some(PATIENCE))?;
+    setsockopt(&sender, UdpGsoSegment, &i32::from(SIZE))?;
+    let mut buffer = vec![0; 65536];
+    for round in 1..=20 {
+        let sent = pattern(usize::from(SIZE) * DATAGRAMS, round);
+        sender.send_to(&sent, target)?;
+        for (index, datagram) in sent.chunks(usize::from(SIZE)).enumerate() {
+            let length = receiver
+                .recv(&mut buffer)
+                .with_context(|| format!("datagram {index} of super-packet {round}"))?;
+            same("datagram", datagram, &buffer[..length])?;
+        }
     }
     Ok(())
 }

@@ -18,10 +18,13 @@ use crate::fabric::{
     A, AT_ONE, B, BLUE, C, GATEWAY_MAC, ONE, PORT_A, PORT_B, UPLINK, UPLINK_MAC, datagram,
     datagram6, v4, v6,
 };
+use crate::outcome::Receiver;
 use crate::receive::{Path, Way, from_underlay_by};
 use crate::rows;
 use crate::test_run;
 use crate::world::{self, World};
+
+const SECOND: u64 = 1_000_000_000;
 
 fn way(world: &mut World, path: Path, inner: &[u8]) -> Result<Way> {
     let packet = world.family.arrives(ONE, inner);
@@ -106,10 +109,30 @@ fn the_fast_ways_are_taken() {
     });
 }
 
+/// Where super-packets come whole, what is not TCP is cut before it is stripped.
+#[test]
+fn whole_super_packets_of_udp_are_cut_first() {
+    check(|world| {
+        let inner = datagram(AT_ONE, A);
+        let packet = world.family.arrives(ONE, &inner);
+        let mut failures = Vec::new();
+        for (seconds, expected) in [(1, Way::Regrouped), (11, Way::LeftAlone)] {
+            world.set_last_whole(ONE, world::now()? - seconds * SECOND)?;
+            let (way, outcome) = from_underlay_by(world, Path::Regroup, &packet)?;
+            let delivered = outcome.delivered.get(&Receiver::Port(PORT_A));
+            let received = outcome.counts.get(&Counter::VtepRx(ONE)) == Some(&1);
+            if way != expected || delivered != Some(&vec![inner.clone()]) || !received {
+                failures.push(format!("{seconds} s ago: {way:?} {outcome:?}"));
+            }
+        }
+        world.set_last_whole(ONE, 0)?;
+        Ok(failures)
+    });
+}
+
 /// Where super-packets come whole, TCP is not cut for those that take them as they are.
 #[test]
-fn whole_super_packets_are_cut_for_taps_only() {
-    const SECOND: u64 = 1_000_000_000;
+fn whole_super_packets_of_tcp_are_cut_for_taps_only() {
     check(|world| {
         let frame = world
             .family

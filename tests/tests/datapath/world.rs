@@ -345,7 +345,8 @@ impl World {
         let vteps = &mut self.counters.vteps;
         let rows = vteps.get(&vtep, 0)?;
         let rows = rows.iter().map(|row| VtepStats {
-            last_whole: time,
+            last_whole_tcp: time,
+            last_whole_other: time,
             ..*row
         });
         let rows = PerCpuValues::try_from(rows.collect::<Vec<_>>())?;

@@ -68,6 +68,28 @@ fn p18_encapsulated_super_packets_reach_taps_whole() -> Result<()> {
     bulk(&lab("regroupgso", Family::V4, Wire::Gso)?)
 }
 
+/// They are cut before they lose their outer header: what UDP super-packets are cut into afterwards
+/// still looks like a tunnel's packets.
+#[test]
+fn p18_encapsulated_super_packets_of_udp_arrive() -> Result<()> {
+    let lab = LabBuilder::new("regroupudp")
+        .wire(Wire::Gso)
+        .every_host("receive = \"tc\"")
+        .hypervisors(&[Kind::Kernel, switch()])
+        .network(Network::new("blue", 10))
+        .guest("blue", 1, Port::Veth)
+        .guest("blue", 2, Port::Veth)
+        .guest("blue", 2, Port::Tap)
+        .build()?;
+    let from = lab.guest("blue", 1, 1)?;
+    for index in [1, 2] {
+        let to = lab.guest("blue", 2, index)?;
+        lab.wait_for_ping(from, to, Family::V4)?;
+        transfer::udp_segments(&from.netns, &to.netns, to.v4)?;
+    }
+    Ok(())
+}
+
 /// A veth takes super-packets as they are: they need not be cut.
 #[test]
 fn p18_encapsulated_super_packets_reach_veths_uncut() -> Result<()> {

@@ -27,8 +27,11 @@ pub struct VtepStats {
     pub tx_bytes: u64,
     /// `CLOCK_MONOTONIC_COARSE` of the last accepted packet, in nanoseconds; 0 if there was none.
     pub last_heard: u64,
-    /// The same of the last super-packet that came whole: the way from the peer does not cut them.
-    pub last_whole: u64,
+    /// The same of the last TCP super-packet that came whole: the way from the peer does not cut
+    /// them.
+    pub last_whole_tcp: u64,
+    /// The same of super-packets other than TCP's: UDP's.
+    pub last_whole_other: u64,
 }
 
-map_type!(VtepStats, 48);
+map_type!(VtepStats, 56);

@@ -9,12 +9,15 @@ use aya_ebpf::{macros::classifier, programs::TcContext};
 use vxnet_common::{
     forward::{self, From},
     frame::Ethernet,
-    map::NO_SLOT,
+    map::{NO_SLOT, local::Local},
     reason::Reason,
+    vxlan::{self, Outer},
 };
 
 use crate::{
-    account, deliver, maps,
+    account,
+    arrival::{self, Arrival},
+    deliver, maps,
     packet::{self, Skb},
     tables::{self, Live},
 };
@@ -36,7 +39,14 @@ pub(crate) fn regroup(
     }
 }
 
-/// Ingress of the GRO link's other end. Nothing but stripped segments comes in there.
+/// Sends a VXLAN packet to the GRO link as it is, where the kernel cuts it into single packets.
+#[inline(always)]
+pub(crate) fn cut(skb: &mut Skb, link: u32, uplink: u32) -> i32 {
+    skb.set_mark(uplink);
+    packet::redirect(link)
+}
+
+/// Ingress of the GRO link's other end. Nothing but what the two functions above sent comes in.
 #[classifier]
 fn vx_gro(ctx: TcContext) -> i32 {
     let mut skb = Skb { ctx };
@@ -47,24 +57,27 @@ fn vx_gro(ctx: TcContext) -> i32 {
     }
 }
 
-/// Delivers a segment, or several that GRO merged.
+/// Delivers what came out.
 #[inline(always)]
 fn arrive(skb: &mut Skb, uplink: u32) -> Result<i32, Reason> {
-    // Without a tag, this is slot 0, which is no segment's.
-    let segment_slot = u32::from(skb.tag() & 0xfff);
-    skb.set_mark(0);
-    let (Some(local), Some(segment)) = (tables::local(), maps::SEGMENTS.get(segment_slot)) else {
-        return Err(Reason::StaleStrip);
-    };
-    if segment.vni == 0 || !skb.pop_tag() {
-        return Err(Reason::StaleStrip);
-    }
-    let Some(frame) = Ethernet::parse(skb, 0) else {
-        return Err(Reason::ShortFrame);
-    };
     let now = tables::now();
-    let from = From::Vtep(NO_SLOT);
-    let to = forward::decide(&Live, segment_slot, segment, from, frame.dst, now)?;
+    skb.set_mark(0);
+    let Some(local) = tables::local() else {
+        return Err(Reason::StaleStrip);
+    };
+    let arrival = if skb.has_tag() {
+        regrouped(skb, now)
+    } else {
+        single(skb, local, uplink, now)
+    };
+    let Arrival::Frame {
+        segment_slot,
+        segment,
+        to,
+    } = arrival?
+    else {
+        return Err(Reason::StaleStrip);
+    };
     let context = deliver::Context {
         local,
         segment_slot,
@@ -74,4 +87,38 @@ fn arrive(skb: &mut Skb, uplink: u32) -> Result<i32, Reason> {
         now,
     };
     deliver::deliver_locally(skb, &context, to)
+}
+
+/// Takes a segment, or several that GRO merged.
+#[inline(always)]
+fn regrouped<'a>(skb: &Skb, now: u64) -> Result<Arrival<'a>, Reason> {
+    let segment_slot = u32::from(skb.tag() & 0xfff);
+    let Some(segment) = maps::SEGMENTS.get(segment_slot) else {
+        return Err(Reason::StaleStrip);
+    };
+    if !skb.pop_tag() {
+        return Err(Reason::StaleStrip);
+    }
+    let Some(frame) = Ethernet::parse(skb, 0) else {
+        return Err(Reason::ShortFrame);
+    };
+    let from = From::Vtep(NO_SLOT);
+    let to = forward::decide(&Live, segment_slot, segment, from, frame.dst, now)?;
+    Ok(Arrival::Frame {
+        segment_slot,
+        segment,
+        to,
+    })
+}
+
+/// Takes one of the packets that a super-packet was cut into.
+#[inline(always)]
+fn single<'a>(skb: &mut Skb, local: &Local, uplink: u32, now: u64) -> Result<Arrival<'a>, Reason> {
+    skb.linearise(2 * deliver::HEADERS);
+    let is_gso = skb.gso_size() != 0;
+    match vxlan::classify(skb, local, is_gso) {
+        Outer::Vxlan(packet) => arrival::tunnelled(skb, 0, uplink, &packet, is_gso, now),
+        Outer::Bad(reason) => Err(reason),
+        Outer::Foreign | Outer::NotOurs => Err(Reason::StaleStrip),
+    }
 }

@@ -22,7 +22,7 @@ use super::{
     attach::{self, Target},
     floor::{self, Attachment},
     maps::{Maps, absent_is_fine, entries},
-    netlink::{Netlink, Seen},
+    netlink::{Netlink, SHORTEST_GSO, Seen},
     nft,
     object::Object,
     offload, sysctl,
@@ -181,10 +181,11 @@ impl Kernel {
     /// The GRO link counts as there only if it does what it is for.
     fn observe_gro_link(&self, state: &mut State) {
         let up = |name| {
-            let mut links = self.links.values().map(|seen| &seen.link);
-            links.any(|link| link.name == name && link.is_ours && link.up)
+            let mut links = self.links.values();
+            links.find(|seen| seen.link.name == name && seen.link.is_ours && seen.link.up)
         };
-        if up(GRO_LINK) && up(GRO_END) && !offload::tso(GRO_LINK) && offload::gro(GRO_END) {
+        let cuts = up(GRO_LINK).is_some_and(|seen| seen.gso_max_size == Some(SHORTEST_GSO));
+        if cuts && !offload::tso(GRO_LINK) && up(GRO_END).is_some() && offload::gro(GRO_END) {
             state.insert(Id::GroLink, Spec::GroLink);
         }
     }

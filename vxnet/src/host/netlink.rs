@@ -25,6 +25,10 @@ use crate::state::{Bridge, GRO_END, GRO_LINK, Link};
 
 /// Marks the links that vxnet made, in their alias.
 const OURS: &str = "vxnet";
+/// Limits that super-packets exceed, so that the kernel cuts them. By the number of segments, where
+/// it is known; the kernel takes no limit of bytes below `MAX_TCP_HEADER`.
+const ONE_SEGMENT: u32 = 1;
+pub(super) const SHORTEST_GSO: u32 = 512;
 /// The largest MTU that a veth can have: super-packets of any network cross the GRO link.
 const LARGEST_MTU: u32 = 65_535;
 /// Marks bridges that vxnet found and uses, with their former address and MTU behind it.
@@ -42,6 +46,8 @@ pub struct Netlink {
 pub(super) struct Seen {
     pub(super) link: Link,
     pub(super) xdp_program: Option<u32>,
+    /// The longest super-packet that the link takes, in bytes.
+    pub(super) gso_max_size: Option<u32>,
     pub(super) is_adopted: bool,
     /// What an adopted bridge was before.
     pub(super) former: Option<Former>,
@@ -244,6 +250,12 @@ impl Netlink {
             let message = LinkVeth::new(GRO_LINK, GRO_END).build();
             self.handle.link().add(message).execute().await?;
         }
+        // However the packets were put together: none leaves the near end whole.
+        let message = LinkUnspec::new_with_index(self.index(GRO_LINK).await?)
+            .append_extra_attribute(LinkAttribute::GsoMaxSize(SHORTEST_GSO))
+            .append_extra_attribute(LinkAttribute::GsoMaxSegs(ONE_SEGMENT))
+            .build();
+        self.handle.link().set(message).execute().await?;
         for name in [GRO_LINK, GRO_END] {
             super::sysctl::write(&format!("net/ipv6/conf/{name}/disable_ipv6"), "1")?;
             let message = LinkUnspec::new_with_index(self.index(name).await?)
@@ -344,12 +356,13 @@ fn seen(message: &LinkMessage) -> Seen {
         is_ethernet: message.header.link_layer_type == LinkLayerType::Ether,
         ..Link::default()
     };
-    let mut xdp_program = None;
+    let (mut xdp_program, mut gso_max_size) = (None, None);
     let mut former = None;
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::GsoMaxSize(size) => gso_max_size = Some(*size),
             LinkAttribute::Address(address) => {
                 link.mac = address.as_slice().try_into().map(Mac).unwrap_or_default();
             }
@@ -378,6 +391,7 @@ fn seen(message: &LinkMessage) -> Seen {
     Seen {
         link,
         xdp_program,
+        gso_max_size,
         is_adopted: former.is_some(),
         former,
         own_addresses: Vec::new(),
