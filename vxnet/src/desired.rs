@@ -10,7 +10,7 @@ use vxnet_common::{addr::Mac, outer};
 use self::underlay::Underlay;
 use crate::{
     model::{Fabric, Host, Network},
-    state::{Bridge, Facts, Id, Link, Observed, Spec, State, anchor_names},
+    state::{Bridge, Facts, GRO_END, GRO_LINK, Id, Link, Observed, Spec, State, anchor_names},
 };
 
 /// Returns the state that the host of that name should be in.
@@ -26,8 +26,8 @@ pub fn desired(fabric: &Fabric, host: &str, observed: &Observed) -> Result<State
     for network in &networks {
         refuse_foreign_link(network, host, &observed.facts)?;
     }
-    if !networks.is_empty() {
-        state.insert(Id::GroLink, Spec::GroLink);
+    if !networks.is_empty() && !is_gro_link_foreign(&observed.facts) {
+        state.insert(Id::GroLink, Spec::GroLink { works: true });
     }
     let guard = guard::guard(&networks, &underlay, &observed.facts);
     state.insert(Id::Guard, Spec::Guard(guard));
@@ -41,13 +41,28 @@ pub fn desired(fabric: &Fabric, host: &str, observed: &Observed) -> Result<State
         state.insert(Id::Bridge(network.bridge.clone()), Spec::Bridge(bridge));
         let (port, _) = anchor_names(network.vni.value());
         let bridge = network.bridge.clone();
-        state.insert(Id::Anchor(port), Spec::Anchor { bridge, mtu });
+        state.insert(
+            Id::Anchor(port),
+            Spec::Anchor {
+                bridge,
+                mtu,
+                up: true,
+            },
+        );
         for address in network.gateways.get(&host.name).into_iter().flatten() {
             state.insert(Id::Address(network.bridge.clone(), *address), Spec::Address);
         }
     }
     datapath::fill(&mut state, fabric, host, &networks, &underlay, observed)?;
     Ok(state)
+}
+
+/// Returns whether someone else's link bears a name of the GRO link: vxnet can do without it.
+fn is_gro_link_foreign(facts: &Facts) -> bool {
+    [GRO_LINK, GRO_END]
+        .iter()
+        .filter_map(|name| facts.link(name))
+        .any(|link| !link.is_ours)
 }
 
 /// Refuses to take over a link that is not there to hold guests: nothing has been changed yet.
@@ -98,6 +113,12 @@ pub fn doubts(fabric: &Fabric, host: &str, facts: &Facts) -> Vec<String> {
         doubts.push(format!(
             "there is no link {name}, which `uplinks` of host {} names",
             host.name
+        ));
+    }
+    if is_gro_link_foreign(facts) {
+        doubts.push(format!(
+            "link {GRO_LINK} or {GRO_END} is not vxnet's: TCP that no XDP receives reaches guests in \
+             single frames until that link has another name"
         ));
     }
     let underlay = Underlay::find(fabric, host, facts);

@@ -163,6 +163,35 @@ fn whole_super_packets_of_tcp_are_cut_for_taps_only() {
     });
 }
 
+/// A tag around the whole packet: it is of another network of the host's, on the same wire.
+#[test]
+fn q06_tagged_packets_of_the_underlay_enter_no_network() {
+    check(|world| {
+        let inner = datagram(AT_ONE, A);
+        let packet = world.family.arrives(ONE, &inner);
+        let mut tagged = packet[..12].to_vec();
+        tagged.extend([0x81, 0x00, 0x00, 0x64]);
+        tagged.extend(&packet[12..]);
+        let mut failures = Vec::new();
+        for path in Path::ALL {
+            // Sets the way up, and leaves everything as it was.
+            from_underlay_by(world, path, &packet)?;
+            let before = world.counts()?;
+            world.underlay().send(&tagged)?;
+            let (_, outcome) = from_underlay_by(world, path, &packet)?;
+            let delivered = outcome.delivered.get(&Receiver::Port(PORT_A)).map(Vec::len);
+            let counts = growth(&before, &world.counts()?);
+            let sent = counts.get(&Counter::PortTx(PORT_A));
+            // TEST_RUN counts as well as what then goes the real way.
+            let most = if path == Path::Tc { 1 } else { 2 };
+            if delivered != Some(1) || sent > Some(&most) {
+                failures.push(format!("{path:?}: {delivered:?} {counts:?}"));
+            }
+        }
+        Ok(failures)
+    });
+}
+
 #[test]
 fn only_what_was_stripped_comes_out_of_the_gro_link() {
     check(|world| {

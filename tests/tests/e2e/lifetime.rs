@@ -1,6 +1,6 @@
 //! Starting, ending and removing vxnet while guests talk.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use vxnet_tests::guest::Port;
@@ -10,6 +10,7 @@ use vxnet_tests::network::Network;
 use vxnet_tests::probe::Probe;
 use vxnet_tests::snapshot::{BpfObjects, Snapshot};
 use vxnet_tests::topology::LabBuilder;
+use vxnet_tests::transfer;
 use vxnet_tests::underlay::Family;
 use vxnet_tests::wait::eventually;
 
@@ -105,14 +106,66 @@ fn f22_a_second_daemon_is_refused() -> Result<()> {
 
 #[test]
 fn p36_teardown_leaves_nothing() -> Result<()> {
-    leaves_nothing(lab("nothing").prepare()?)
+    leaves_nothing(lab("nothing").prepare()?, &[])
+}
+
+#[test]
+fn p36_teardown_leaves_nothing_that_somebody_broke() -> Result<()> {
+    let damage = [
+        "ethtool -K vx-gro-end gro off",
+        "ip link set vx-gro down",
+        "ip link set vxa-10 nomaster",
+        "ip link set vxa-10 down",
+    ];
+    leaves_nothing(lab("broken").prepare()?, &damage)
+}
+
+/// TCP that TC receives goes on, and the daemon makes the link anew, whatever became of it.
+#[test]
+fn f10_the_gro_link_is_mended() -> Result<()> {
+    let mut lab = lab("mend").every_host("receive = \"tc\"").build()?;
+    let netns = lab.hypervisor(1)?.netns.clone();
+    let from_start = Instant::now();
+    unharmed(&mut lab, |_| {
+        for damage in [
+            "ethtool -K vx-gro-end gro off",
+            "ethtool -K vx-gro tso on",
+            "ip link set vx-gro down",
+            "ip link set vx-gro-end name elsewhere",
+            "ip link del vx-gro",
+        ] {
+            netns.line(damage).run()?;
+            eventually(Duration::from_secs(10), || {
+                let near = netns.line("ethtool -k vx-gro").run()?;
+                let far = netns.line("ethtool -k vx-gro-end").run()?;
+                let up = netns.line("ip -o link show dev vx-gro up").run()?;
+                ensure!(
+                    near.contains("tx-tcp-segmentation: off"),
+                    "{damage}: {near}"
+                );
+                ensure!(
+                    far.contains("generic-receive-offload: on"),
+                    "{damage}: {far}"
+                );
+                ensure!(up.contains("vx-gro"), "{damage}: it is down");
+                let left = netns.line("ip -o link show").run()?;
+                ensure!(!left.contains("elsewhere"), "{left}");
+                Ok(())
+            })?;
+        }
+        // Mending takes less than a probe has to last.
+        std::thread::sleep(Duration::from_secs(2).saturating_sub(from_start.elapsed()));
+        Ok(())
+    })?;
+    let (from, to) = (lab.guest("blue", 2, 1)?, lab.guest("blue", 1, 1)?);
+    transfer::tcp_both_ways(&from.netns, &to.netns, to.v4, 1 << 20)
 }
 
 #[test]
 fn p36_teardown_leaves_nothing_of_clsact_filters() -> Result<()> {
     let mut lab = lab("clsact").prepare()?;
     lab.vxnet(1)?.use_clsact();
-    leaves_nothing(lab)
+    leaves_nothing(lab, &[])
 }
 
 #[test]
@@ -135,7 +188,8 @@ fn f16_clsact_filters_outlive_the_daemon_and_are_replaced_without_loss() -> Resu
     })
 }
 
-fn leaves_nothing(mut lab: Lab) -> Result<()> {
+/// Sets everything up and tears it down; in between, while no daemon runs, others do some `damage`.
+fn leaves_nothing(mut lab: Lab, damage: &[&str]) -> Result<()> {
     let netns = lab.hypervisor(1)?.netns.clone();
     let before = Snapshot::take(&netns)?;
     lab.start()?;
@@ -158,6 +212,9 @@ fn leaves_nothing(mut lab: Lab) -> Result<()> {
     let port = lab.guest("blue", 1, 2)?.port.clone();
     lab.guests.clear();
     netns.ip(&format!("link del {port}"))?;
+    for command in damage {
+        netns.line(command).run()?;
+    }
     lab.vxnet(1)?.teardown()?;
     eventually(Duration::from_secs(5), || {
         let difference = before.diff(&Snapshot::take(&netns)?);

@@ -28,7 +28,16 @@ fn vx_uplink(ctx: TcContext) -> i32 {
         return TC_ACT_UNSPEC;
     };
     let now = tables::now();
-    let arrival = if let Some(note) = skb.stripped() {
+    let note = skb.stripped();
+    // A tag that the kernel took out is another network of the host's, on the same wire. XDP did not
+    // see it.
+    if skb.has_tag() {
+        return match note {
+            Some(_) => account::drop(&skb, uplink, Reason::Tagged),
+            None => TC_ACT_UNSPEC,
+        };
+    }
+    let arrival = if let Some(note) = note {
         stripped(&skb, uplink, &note, now)
     } else {
         skb.linearise(2 * deliver::HEADERS);

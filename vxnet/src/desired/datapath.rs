@@ -72,7 +72,7 @@ pub(super) fn fill(
     if let Some(resolver) = resolver {
         program(state, resolver, Hook::TcIngress, "vx_resolve", observed);
     }
-    if let Some(end) = observed.facts.link(GRO_END) {
+    if let Some(end) = observed.facts.link(GRO_END).filter(|end| end.is_ours) {
         program(state, end.ifindex, Hook::TcIngress, "vx_gro", observed);
     }
     Ok(())
@@ -226,7 +226,10 @@ fn local(
         .facts
         .link(GRO_END)
         .is_some_and(|end| observed.runs(end.ifindex, Hook::TcIngress));
-    let gro = observed.facts.link(GRO_LINK).filter(|_| gro_runs);
+    let gro = observed
+        .facts
+        .link(GRO_LINK)
+        .filter(|link| gro_runs && link.is_ours);
     let row = Local {
         layout: LAYOUT,
         underlay: VtepAddr::from(host.underlay),

@@ -165,29 +165,42 @@ impl Kernel {
             for address in &seen.own_addresses {
                 state.insert(Id::Address(link.name.clone(), *address), Spec::Address);
             }
-            let anchors = self.links.values().filter(|port| {
-                port.link.is_ours && port.link.up && port.link.master == Some(link.ifindex)
-            });
-            for anchor in anchors {
-                let spec = Spec::Anchor {
-                    bridge: link.name.clone(),
-                    mtu: anchor.link.mtu,
-                };
-                state.insert(Id::Anchor(anchor.link.name.clone()), spec);
-            }
+        }
+        self.observe_anchors(state);
+    }
+
+    /// An anchor is there while its link is, in whatever state somebody has brought it.
+    fn observe_anchors(&self, state: &mut State) {
+        let anchors = self
+            .links
+            .values()
+            .map(|seen| &seen.link)
+            .filter(|link| link.is_ours && link.name.starts_with("vxa-"));
+        for anchor in anchors {
+            let bridge = anchor.master.and_then(|master| self.links.get(&master));
+            let spec = Spec::Anchor {
+                bridge: bridge.map_or_else(String::new, |bridge| bridge.link.name.clone()),
+                mtu: anchor.mtu,
+                up: anchor.up,
+            };
+            state.insert(Id::Anchor(anchor.name.clone()), spec);
         }
     }
 
-    /// The GRO link counts as there only if it does what it is for.
+    /// The GRO link is there while one of its ends is.
     fn observe_gro_link(&self, state: &mut State) {
-        let up = |name| {
+        let ours = |name| {
             let mut links = self.links.values();
-            links.find(|seen| seen.link.name == name && seen.link.is_ours && seen.link.up)
+            links.find(|seen| seen.link.name == name && seen.link.is_ours)
         };
-        let cuts = up(GRO_LINK).is_some_and(|seen| seen.gso_max_size == Some(SHORTEST_GSO));
-        if cuts && !offload::tso(GRO_LINK) && up(GRO_END).is_some() && offload::gro(GRO_END) {
-            state.insert(Id::GroLink, Spec::GroLink);
+        if ours(GRO_LINK).is_none() && ours(GRO_END).is_none() {
+            return;
         }
+        let up = |name| ours(name).filter(|seen| seen.link.up);
+        let cuts = up(GRO_LINK).is_some_and(|seen| seen.gso_max_size == Some(SHORTEST_GSO));
+        let works =
+            cuts && !offload::tso(GRO_LINK) && up(GRO_END).is_some() && offload::gro(GRO_END);
+        state.insert(Id::GroLink, Spec::GroLink { works });
     }
 
     fn observe_programs(&self, state: &mut State) {
@@ -244,10 +257,10 @@ impl Kernel {
             (Id::Sysctl(key), Spec::Sysctl(value)) => sysctl::set(&self.paths, key, value),
             (Id::Guard, Spec::Guard(guard)) => nft::replace(&self.paths, &guard.rules),
             (Id::Bridge(name), Spec::Bridge(bridge)) => self.netlink.set_bridge(name, bridge).await,
-            (Id::Anchor(port), Spec::Anchor { bridge, mtu }) => {
+            (Id::Anchor(port), Spec::Anchor { bridge, mtu, .. }) => {
                 self.netlink.set_anchor(bridge, port, *mtu).await
             }
-            (Id::GroLink, Spec::GroLink) => self.netlink.set_gro_link().await,
+            (Id::GroLink, Spec::GroLink { .. }) => self.netlink.set_gro_link().await,
             (Id::Address(link, net), Spec::Address) => self.netlink.add_address(link, *net).await,
             (Id::Program(ifindex, hook), Spec::Program(program)) => {
                 self.attach(*ifindex, *hook, &program.name)
@@ -294,7 +307,7 @@ impl Kernel {
             (Id::Guard, _) => nft::remove(),
             (Id::Bridge(name), _) => self.netlink.remove_bridge(name, self.force).await,
             (Id::Anchor(port), _) => self.netlink.remove_link(port).await,
-            (Id::GroLink, _) => self.netlink.remove_link(GRO_LINK).await,
+            (Id::GroLink, _) => self.netlink.remove_gro_link().await,
             (Id::Address(link, net), _) => self.netlink.remove_address(link, *net).await,
             (Id::Program(ifindex, hook), _) => {
                 let link = self.links.get(ifindex).map(|seen| seen.link.name.as_str());

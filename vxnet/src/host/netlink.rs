@@ -242,13 +242,15 @@ impl Netlink {
     /// regroups what crosses it, if its near end sends single segments only and its far end wants
     /// GRO.
     pub(super) async fn set_gro_link(&self) -> Result<()> {
-        let foreign = |seen: &Seen| !seen.link.is_ours && seen.link.kind != "veth";
-        if self.find(GRO_LINK).await?.as_ref().is_some_and(foreign) {
-            bail!("link {GRO_LINK} exists and is not vxnet's\nhint: rename it");
-        }
-        if self.find(GRO_LINK).await?.is_none() {
+        let ends = [self.find(GRO_LINK).await?, self.find(GRO_END).await?];
+        if ends.iter().any(Option::is_none) {
+            // An end that was renamed or moved away goes with the other one.
+            self.remove_gro_link().await?;
             let message = LinkVeth::new(GRO_LINK, GRO_END).build();
             self.handle.link().add(message).execute().await?;
+            for name in [GRO_LINK, GRO_END] {
+                self.set_alias(name, OURS).await?;
+            }
         }
         // However the packets were put together: none leaves the near end whole.
         let message = LinkUnspec::new_with_index(self.index(GRO_LINK).await?)
@@ -263,10 +265,19 @@ impl Netlink {
                 .up()
                 .build();
             self.handle.link().set(message).execute().await?;
-            self.set_alias(name, OURS).await?;
         }
         offload::set_tso(GRO_LINK, false)?;
         offload::set_gro(GRO_END, true)
+    }
+
+    /// Removes both ends of the GRO link, if one of them is there and ours.
+    pub(super) async fn remove_gro_link(&self) -> Result<()> {
+        for name in [GRO_LINK, GRO_END] {
+            if self.find(name).await?.is_some_and(|seen| seen.link.is_ours) {
+                self.remove_link(name).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes a link of ours.

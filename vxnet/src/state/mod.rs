@@ -97,12 +97,16 @@ pub enum Spec {
     Sysctl(String),
     Guard(Guard),
     Bridge(Bridge),
-    /// The bridge that it is a port of, and its MTU.
+    /// The bridge that it is a port of (or none), and its MTU.
     Anchor {
         bridge: String,
         mtu: u32,
+        up: bool,
     },
-    GroLink,
+    /// Whether it does what it is for.
+    GroLink {
+        works: bool,
+    },
     Address,
     Local(Local),
     Vtep(Box<Vtep>),

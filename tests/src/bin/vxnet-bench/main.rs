@@ -91,6 +91,10 @@ fn run(options: &Options) -> Result<()> {
         "no such case with that peer\nhint: the cases are {}",
         cases().join(", ")
     );
+    if let Some(path) = &options.json {
+        // Now rather than after everything has been measured.
+        std::fs::write(path, "").with_context(|| path.display().to_string())?;
+    }
     let schedule = schedule(options);
     let binary = options.vxnet.clone().map_or_else(find_binary, Ok)?;
     let mut beds = Beds::new(binary);

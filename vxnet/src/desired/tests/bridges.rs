@@ -37,7 +37,8 @@ fn r7348_18_the_mtu_leaves_room_for_the_outer_header() {
             *anchor,
             Spec::Anchor {
                 bridge,
-                mtu: expected
+                mtu: expected,
+                up: true,
             }
         );
     }

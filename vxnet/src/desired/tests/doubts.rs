@@ -4,7 +4,10 @@ use super::{
     of,
     scene::{Machine, red_fabric},
 };
-use crate::{desired::doubts, state::Id};
+use crate::{
+    desired::doubts,
+    state::{GRO_END, GRO_LINK, Hook, Id, Spec},
+};
 
 #[test]
 fn a_named_uplink_that_does_not_exist_is_doubtful_but_keeps_nothing_from_working() {
@@ -36,4 +39,29 @@ fn a_host_without_its_underlay_address_is_doubtful_and_so_is_too_large_an_mtu() 
         doubts.iter().any(|doubt| doubt.contains("too_big")),
         "{doubts:?}"
     );
+}
+
+#[test]
+fn a_link_of_someone_elses_with_the_name_of_ours_is_left_alone() {
+    for name in [GRO_LINK, GRO_END] {
+        let fabric = red_fabric(4);
+        let mut machine = Machine::new(4);
+        let foreign = machine.add(name, "veth", None).ifindex;
+        machine.run(foreign, Hook::TcIngress, "vx_gro");
+        let state = of(&fabric, &machine);
+        assert!(!state.contains_key(&Id::GroLink), "{name}");
+        assert!(
+            !state.contains_key(&Id::Program(foreign, Hook::TcIngress)),
+            "{name}"
+        );
+        let Spec::Local(local) = &state[&Id::Local] else {
+            panic!("no host row");
+        };
+        assert_eq!(local.gro, 0, "{name}");
+        let doubts = doubts(&fabric, "host1", &machine.observed.facts);
+        assert!(
+            doubts.iter().any(|doubt| doubt.contains(GRO_LINK)),
+            "{doubts:?}"
+        );
+    }
 }

@@ -188,7 +188,7 @@ impl Machine {
                 let link = self.link(name);
                 (link.mac, link.mtu, link.up) = (bridge.mac, bridge.mtu, bridge.up);
             }
-            (Id::Anchor(port), Spec::Anchor { bridge, mtu }) => {
+            (Id::Anchor(port), Spec::Anchor { bridge, mtu, .. }) => {
                 let master = self.observed.facts.link(bridge).context("no such bridge")?;
                 let master = master.ifindex;
                 if self.observed.facts.link(port).is_none() {
@@ -197,7 +197,7 @@ impl Machine {
                 }
                 self.link(port).mtu = *mtu;
             }
-            (Id::GroLink, Spec::GroLink) if self.observed.facts.link(GRO_LINK).is_none() => {
+            (Id::GroLink, Spec::GroLink { .. }) if self.observed.facts.link(GRO_LINK).is_none() => {
                 self.add(GRO_LINK, "veth", None).is_ours = true;
                 self.add(GRO_END, "veth", None).is_ours = true;
             }

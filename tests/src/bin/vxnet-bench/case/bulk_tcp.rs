@@ -25,6 +25,7 @@ pub(crate) fn run(bed: &Bed, ports: Kind, pace: Pace) -> Result<Figure> {
     let (from, to) = (bed.station(ports, 1)?, bed.station(ports, 2)?);
     let (mut sender, mut receiver) = connect(from, to)?;
     let before = Counters::read(&to.netns)?;
+    let learned_before = Counters::read(&from.netns)?;
     let meter = Meter::default();
     let mut carried = None;
     let reading = thread::scope(|scope| {
@@ -41,11 +42,12 @@ pub(crate) fn run(bed: &Bed, ports: Kind, pace: Pace) -> Result<Figure> {
     });
     let (reading, again) = reading?;
     let after = Counters::read(&to.netns)?;
+    let learned = Counters::read(&from.netns)?.since(&learned_before, "TcpExt.TCPSACKReorder");
     let since = |name| after.since(&before, name) as f64;
     let mut extras = vec![
         ("segments", since("Tcp.InSegs")),
         ("out_of_order", since("TcpExt.TCPOFOQueue")),
-        ("sack_reorder", since("TcpExt.TCPSACKReorder")),
+        ("sack_reorder", learned as f64),
         ("retransmits", f64::from(again)),
     ];
     if let (Some(cable), Some(before)) = (to.cable(), carried) {
