@@ -64,6 +64,12 @@ const TARGETS: &[Target] = &[
         threads: None,
     },
     Target {
+        name: "vxnet-bench",
+        tier: Tier::Unit,
+        args: &["--release", "--bin", "vxnet-bench"],
+        threads: None,
+    },
+    Target {
         name: "doc",
         tier: Tier::Unit,
         args: &["--release", "--doc"],
