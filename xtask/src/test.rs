@@ -66,7 +66,7 @@ const TARGETS: &[Target] = &[
     Target {
         name: "vxnet-bench",
         tier: Tier::Unit,
-        args: &["--release", "--bin", "vxnet-bench"],
+        args: &["--release", "-p", "vxnet-tests", "--bin", "vxnet-bench"],
         threads: None,
     },
     Target {

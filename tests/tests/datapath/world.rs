@@ -143,12 +143,6 @@ fn links(scope: &Scope) -> Result<Netns> {
         .line(&format!("ethtool -K {GRO_LINK} tso off"))
         .run()?;
     netns.line(&format!("ethtool -K {GRO_END} gro on")).run()?;
-    for (slot, link) in (1..).zip(LINKS) {
-        if !is_bridge(slot) {
-            // A tag that stands beside a frame is written into it, where tests see it.
-            netns.line(&format!("ethtool -K {link} txvlan off")).run()?;
-        }
-    }
     await_queues(&netns)?;
     Ok(netns)
 }
