@@ -89,6 +89,38 @@ impl fmt::Display for Vni {
     }
 }
 
+/// A VLAN id: 1 to 4094 (IEEE 802.1Q table 9-2).
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VlanId(u16);
+
+impl VlanId {
+    /// The largest id; 4095 is reserved.
+    pub const MAX: u16 = 4094;
+
+    /// Returns the id, or `None` if it is 0 or reserved.
+    #[inline(always)]
+    pub const fn new(id: u16) -> Option<Self> {
+        if id == 0 || id > Self::MAX {
+            None
+        } else {
+            Some(Self(id))
+        }
+    }
+
+    /// Returns the id in host order.
+    #[inline(always)]
+    pub const fn value(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for VlanId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
 /// A VTEP's underlay address as the tables hold it: IPv4 in its IPv4-mapped IPv6 form (RFC 4291
 /// section 2.5.5.2), as two words in wire order, which compare at once where bytes would not.
 #[repr(transparent)]
@@ -134,6 +166,33 @@ impl VtepAddr {
             u32::from_ne_bytes([i, j, k, l]),
             u32::from_ne_bytes([m, n, o, p]),
         ]
+    }
+
+    /// Returns the address that two words of an IPv6 header hold.
+    #[inline(always)]
+    pub const fn from_halves(halves: [u64; 2]) -> Self {
+        Self(halves)
+    }
+
+    /// Returns the address as two words in wire order, as a header holds it.
+    #[inline(always)]
+    pub const fn halves(self) -> [u64; 2] {
+        self.0
+    }
+
+    /// Returns whether this is an IPv4 address in its mapped form, which no IPv6 header may hold:
+    /// it would be taken for the IPv4 address.
+    #[inline(always)]
+    pub const fn is_v4(self) -> bool {
+        let [a, b, c, d, ..] = self.0[1].to_ne_bytes();
+        self.0[0] == 0 && a == 0 && b == 0 && c == 0xff && d == 0xff
+    }
+
+    /// Returns whether the address is a multicast group's (RFC 1112, RFC 4291 section 2.7).
+    #[inline(always)]
+    pub const fn is_multicast(self) -> bool {
+        let [high, low] = [self.0[0].to_ne_bytes(), self.0[1].to_ne_bytes()];
+        high[0] == 0xff || (self.is_v4() && low[4] & 0xf0 == 0xe0)
     }
 
     /// Returns a number that spreads the addresses of a fabric over `1 << bits` places.
@@ -203,6 +262,32 @@ mod tests {
             Some([0x12, 0x34, 0x56])
         );
         assert_eq!(Vni::from_wire([0, 1, 2]).map(Vni::value), Some(0x102));
+    }
+
+    #[test]
+    fn q_02_q_03_q_04_a_vlan_is_1_to_4094() {
+        assert_eq!(VlanId::new(0), None);
+        assert_eq!(VlanId::new(4095), None);
+        assert_eq!(VlanId::new(1).map(VlanId::value), Some(1));
+        assert_eq!(VlanId::new(4094).map(VlanId::value), Some(4094));
+    }
+
+    #[test]
+    fn groups_of_both_families() {
+        for group in [[224, 0, 0, 1], [239, 0, 0, 10], [239, 255, 255, 255]] {
+            assert!(VtepAddr::v4(group).is_multicast());
+        }
+        for host in [[223, 255, 255, 255], [240, 0, 0, 0], [10, 0, 0, 1]] {
+            assert!(!VtepAddr::v4(host).is_multicast());
+        }
+        let v6 = |first, thirteenth| {
+            let mut octets = [0; 16];
+            (octets[0], octets[12]) = (first, thirteenth);
+            VtepAddr::v6(octets)
+        };
+        assert!(v6(0xff, 0).is_multicast());
+        assert!(!v6(0xfd, 0xe0).is_multicast());
+        assert!(!v6(0, 0xe0).is_multicast(), "not a mapped IPv4 address");
     }
 
     #[test]

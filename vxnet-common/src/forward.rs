@@ -6,12 +6,14 @@
 use crate::{
     addr::{Mac, VtepAddr},
     map::{
-        NO_SLOT,
+        allowed::AllowedKey,
         fdb::{FdbEntry, FdbKey, place},
+        neighbour::{Neighbour, NeighbourKey},
         port::{self, Port},
-        segment::Segment,
+        segment::{self, Segment},
     },
     reason::Reason,
+    vlan,
     vxlan::Tunnelled,
 };
 
@@ -27,6 +29,14 @@ pub trait Tables {
     fn vni(&self, vni: u32) -> Option<u32>;
     /// Returns the slot of the VTEP with that underlay address.
     fn vtep(&self, address: VtepAddr) -> Option<u32>;
+    /// Returns the slot of the segment that is a VLAN of a network.
+    fn vlan(&self, network: u32, vid: u16) -> Option<u32>;
+    /// Returns whether the port in that slot takes and gets frames tagged with a VLAN.
+    fn carries(&self, port: u32, vid: u16) -> bool;
+    /// Returns whether `ALLOWED` has the row.
+    fn allows(&self, key: &AllowedKey) -> bool;
+    /// Returns the row of `NEIGHBOURS`.
+    fn neighbour(&self, key: &NeighbourKey) -> Option<&Neighbour>;
 }
 
 /// Where a frame came from.
@@ -41,8 +51,13 @@ pub enum From {
 /// Where a frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum To {
-    /// To a guest's link with that ifindex.
-    Port { slot: u32, ifindex: u32, flags: u32 },
+    /// To the link with that ifindex, with a VLAN tag or without; `flags` are the port's.
+    Port {
+        slot: u32,
+        ifindex: u32,
+        flags: u32,
+        tagged: bool,
+    },
     /// To the host, through its bridge device with that ifindex.
     Host { slot: u32, ifindex: u32 },
     /// To the peer in that slot of `VTEPS`.
@@ -76,32 +91,41 @@ pub fn admit(tables: &impl Tables, packet: &Tunnelled) -> Result<(u32, u32), Rea
     if segment.vni != packet.vni {
         return Err(Reason::UnknownVni);
     }
+    if packet.group != VtepAddr::NONE && packet.group != segment.group {
+        return Err(Reason::NotOurs);
+    }
     if !segment.has_vtep(vtep) {
         return Err(Reason::VniNotShared);
     }
     Ok((slot, vtep))
 }
 
-/// Decides where a frame to `dst` goes within the segment in slot `segment`.
+/// Decides where a frame to `dst` goes within the segment in slot `segment`; `sender` are the flags
+/// of the port that it comes from, or 0.
 #[inline(always)]
 pub fn decide(
     tables: &impl Tables,
     segment_slot: u32,
     segment: &Segment,
     from: From,
+    sender: u32,
     dst: Mac,
     now: u64,
 ) -> Result<To, Reason> {
-    let overlay = matches!(from, From::Port(_));
     if dst.is_link_local() {
         return Err(Reason::LinkLocal);
     }
     if dst.is_group() {
-        return Ok(To::Flood { overlay });
+        let off = if dst == Mac::BROADCAST {
+            segment::flag::NO_BROADCAST
+        } else {
+            segment::flag::NO_MULTICAST
+        };
+        return flood(segment, from, off);
     }
     let row = match tables.fdb(&FdbKey::new(segment_slot, dst)) {
         Some(row) if row.is_live(now, segment.ageing) => row,
-        _ => return Ok(To::Flood { overlay }),
+        _ => return flood(segment, from, segment::flag::NO_UNKNOWN),
     };
     if row.place == place::VTEP {
         return match from {
@@ -112,39 +136,38 @@ pub fn decide(
     if from == From::Port(row.slot) {
         return Err(Reason::SamePort);
     }
-    // A slot can be reused by a port of another network: never deliver across segments.
-    match tables.port(row.slot) {
-        Some(Port {
-            ifindex,
-            kind: port::kind::GUEST,
-            segment,
-            flags,
-            ..
-        }) if *segment == segment_slot => Ok(To::Port {
-            slot: row.slot,
-            ifindex: *ifindex,
-            flags: *flags,
-        }),
-        Some(Port {
-            ifindex,
-            kind: port::kind::HOST,
-            segment,
-            ..
-        }) if *segment == segment_slot => Ok(To::Host {
-            slot: row.slot,
-            ifindex: *ifindex,
-        }),
-        _ => Err(Reason::PortGone),
+    let Some(port) = tables.port(row.slot) else {
+        return Err(Reason::PortGone);
+    };
+    let Some(tagged) = vlan::egress(tables, row.slot, port, segment_slot, segment) else {
+        return Err(Reason::PortGone);
+    };
+    if sender & port.flags & port::flag::ISOLATED != 0 {
+        return Err(Reason::Isolated);
     }
+    if port.kind == port::kind::HOST {
+        return Ok(To::Host {
+            slot: row.slot,
+            ifindex: port.ifindex,
+        });
+    }
+    Ok(To::Port {
+        slot: row.slot,
+        ifindex: port.ifindex,
+        flags: port.flags,
+        tagged,
+    })
 }
 
-/// Returns the segment that frames of a port belong to.
+/// Floods, unless the segment does not flood frames of that kind.
 #[inline(always)]
-pub fn segment_of(port: &Port) -> Option<u32> {
-    match port.kind {
-        port::kind::GUEST | port::kind::HOST if port.segment != NO_SLOT => Some(port.segment),
-        _ => None,
+fn flood(segment: &Segment, from: From, off: u16) -> Result<To, Reason> {
+    if segment.flags & off != 0 {
+        return Err(Reason::FloodOff);
     }
+    Ok(To::Flood {
+        overlay: matches!(from, From::Port(_)),
+    })
 }
 
 #[cfg(test)]

@@ -1,17 +1,24 @@
 //! Reading frames: one view over a packet in the kernel and over a slice in user space.
 
 use network_types::{
+    arp::ArpHdr,
     eth::EthHdr,
     ip::{Ipv4Hdr, Ipv6Hdr},
     udp::UdpHdr,
+    vlan::VlanHdr,
     vxlan::VxlanHdr,
 };
 
-use crate::addr::Mac;
+use crate::{
+    addr::Mac,
+    ipv6::{self, Upper},
+    vlan::Tag,
+};
 
 /// EtherTypes that the data path tells apart, host order.
 pub mod ethertype {
     pub const IPV4: u16 = 0x0800;
+    pub const ARP: u16 = 0x0806;
     pub const IPV6: u16 = 0x86dd;
     /// 802.1Q C-tag.
     pub const VLAN: u16 = 0x8100;
@@ -21,8 +28,10 @@ pub mod ethertype {
 
 /// IP protocol numbers that the data path tells apart.
 pub mod protocol {
+    pub const ICMP: u8 = 1;
     pub const TCP: u8 = 6;
     pub const UDP: u8 = 17;
+    pub const ICMPV6: u8 = 58;
 }
 
 /// A header that may be copied out of a packet.
@@ -34,6 +43,8 @@ pub unsafe trait Wire: Copy {}
 // SAFETY: `repr(C)` structs of integers and byte arrays without padding.
 unsafe impl Wire for EthHdr {}
 // SAFETY: as above.
+unsafe impl Wire for VlanHdr {}
+// SAFETY: as above.
 unsafe impl Wire for Ipv4Hdr {}
 // SAFETY: as above.
 unsafe impl Wire for Ipv6Hdr {}
@@ -41,6 +52,12 @@ unsafe impl Wire for Ipv6Hdr {}
 unsafe impl Wire for UdpHdr {}
 // SAFETY: as above.
 unsafe impl Wire for VxlanHdr {}
+// SAFETY: as above.
+unsafe impl Wire for ArpHdr {}
+// SAFETY: an array of integers has no padding and no forbidden values.
+unsafe impl<const N: usize> Wire for [u8; N] {}
+// SAFETY: as above.
+unsafe impl<const N: usize> Wire for [u64; N] {}
 
 /// A packet that can be read.
 pub trait Packet {
@@ -53,7 +70,16 @@ pub trait Packet {
     }
 
     /// Copies a header, or returns `None` if the packet ends before its end.
+    ///
+    /// At an offset that is not constant, take two bytes at least: of one the compiler makes a
+    /// comparison (`>=` the end) that the verifier learns nothing from.
     fn read<T: Wire>(&self, offset: usize) -> Option<T>;
+
+    /// Finds the upper layer behind the IPv6 header of a frame without a tag. In the kernel this is a
+    /// call that the verifier checks once: followed into every caller, the loop is too much for it.
+    fn upper(&self, ip: &Ipv6Hdr) -> Upper {
+        ipv6::upper(self, ip)
+    }
 }
 
 /// A packet that can be written.
@@ -114,6 +140,24 @@ impl Ethernet {
 }
 
 impl Ethernet {
+    /// Returns the VLAN tag in the header of the frame, which starts at the packet's first byte.
+    #[inline(always)]
+    pub fn tag(&self, packet: &(impl Packet + ?Sized)) -> Tag {
+        if !self.is_tagged() {
+            return Tag::None;
+        }
+        match packet.read::<VlanHdr>(Self::LEN) {
+            Some(header) if self.ethertype == ethertype::VLAN => {
+                let inner = u16::from_be(header.ether_type);
+                if matches!(inner, ethertype::VLAN | ethertype::SERVICE_VLAN) {
+                    return Tag::Other;
+                }
+                Tag::Customer(u16::from_be_bytes(header.tci))
+            }
+            _ => Tag::Other,
+        }
+    }
+
     /// Returns whether the frame carries a VLAN tag in its header.
     #[inline(always)]
     pub const fn is_tagged(&self) -> bool {
@@ -189,6 +233,25 @@ mod tests {
         };
         assert!(tagged(0x8100) && tagged(0x88a8));
         assert!(!tagged(0x0800) && !tagged(0x86dd) && !tagged(0x0806) && !tagged(0x0081));
+    }
+
+    #[test]
+    fn q_13_q_14_only_a_single_customer_tag_is_read() {
+        let tag = |bytes: &[u8]| {
+            let mut frame = std::vec![0u8; 12];
+            frame.extend_from_slice(bytes);
+            Ethernet::parse(&frame[..], 0).unwrap().tag(&frame[..])
+        };
+        assert_eq!(tag(&[0x08, 0, 0x45, 0, 0, 0]), Tag::None);
+        assert_eq!(tag(&[0x81, 0, 0xa3, 0xe9, 0x08, 0]), Tag::Customer(0xa3e9));
+        assert_eq!(tag(&[0x81, 0, 0, 10, 0x81, 0]), Tag::Other, "two tags");
+        assert_eq!(tag(&[0x81, 0, 0, 10, 0x88, 0xa8]), Tag::Other);
+        assert_eq!(tag(&[0x88, 0xa8, 0, 10, 0x08, 0]), Tag::Other, "an S-tag");
+        assert_eq!(
+            tag(&[0x81, 0, 0, 10, 0x08]),
+            Tag::Other,
+            "attack10: cut off"
+        );
     }
 
     #[test]

@@ -3,13 +3,21 @@
 use crate::{
     addr::Mac,
     forward::From,
-    map::fdb::{FdbEntry, origin, place},
+    map::{
+        fdb::{FROZEN, FdbEntry, flag, origin, place},
+        holder,
+    },
     reason::Reason,
 };
 
 /// How old `last_seen` must be before it is written again, in nanoseconds: a cache line that every
 /// packet writes would bounce between the CPUs.
 pub const REFRESH: u64 = 1 << 29;
+
+/// How long the moves of an address are counted, in nanoseconds, and how many are followed in that
+/// time: the defaults of EVPN for MAC mobility (RFC 7432 section 15.1).
+pub const MOVES_WINDOW: u64 = 180_000_000_000;
+pub const MOVES: u8 = 5;
 
 /// What to do about a frame's source address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +28,29 @@ pub enum Lesson {
     Refresh,
     /// The address is new here, or has moved.
     Write(FdbEntry),
+    /// It moves too often: write the row, which is where it was, and tell.
+    Freeze(FdbEntry),
+    /// It has moved too often: the row stays, and the frame goes on.
+    Frozen,
     /// The frame lies about its source: drop it.
     Lie(Reason),
+}
+
+/// Returns who holds an address that came `from` somewhere: see [`crate::map::holder`].
+#[inline(always)]
+pub const fn holder(from: From) -> u32 {
+    match from {
+        From::Port(slot) => slot,
+        From::Vtep(slot) => holder::of_vtep(slot),
+    }
 }
 
 /// Judges the source address of a frame that came `from` somewhere, given the row of the table.
 ///
 /// - Group and zero addresses are no station's (IEEE 802.1Q 8.8).
-/// - What the daemon wrote is not for a frame to change.
+/// - What the daemon or the user wrote is not for a frame to change, nor a sticky row.
+/// - An address that is seen in two places in turns stays where it is for the rest of
+///   [`MOVES_WINDOW`]: two stations have it, or a loop shows one twice.
 /// - The overlay does not move an address away from a live local port: any peer could take over a
 ///   guest's traffic (RFC 7348 section 7). When the guest has really left, so has its port, and
 ///   the daemon has removed its rows.
@@ -40,13 +63,7 @@ pub fn judge(row: Option<&FdbEntry>, src: Mac, from: From, now: u64, ageing: u64
         From::Port(slot) => (slot, place::PORT),
         From::Vtep(slot) => (slot, place::VTEP),
     };
-    let fresh = FdbEntry {
-        slot,
-        place: at,
-        origin: origin::LEARNED,
-        pad: [0; 2],
-        last_seen: now,
-    };
+    let fresh = FdbEntry::learned(at, slot, now);
     let Some(row) = row else {
         return Lesson::Write(fresh);
     };
@@ -59,10 +76,33 @@ pub fn judge(row: Option<&FdbEntry>, src: Mac, from: From, now: u64, ageing: u64
         }
         return Lesson::Known;
     }
-    if row.origin != origin::LEARNED || (at == place::VTEP && row.place == place::PORT) {
+    if row.origin != origin::LEARNED
+        || row.flags & flag::STICKY != 0
+        || (at == place::VTEP && row.place == place::PORT)
+    {
         return Lesson::Lie(Reason::LocalMac);
     }
-    Lesson::Write(fresh)
+    if row.moves == 0 || now.saturating_sub(row.moved) >= MOVES_WINDOW {
+        return Lesson::Write(FdbEntry {
+            moves: 1,
+            moved: now,
+            ..fresh
+        });
+    }
+    if row.moves == FROZEN {
+        return Lesson::Frozen;
+    }
+    if row.moves >= MOVES {
+        return Lesson::Freeze(FdbEntry {
+            moves: FROZEN,
+            ..*row
+        });
+    }
+    Lesson::Write(FdbEntry {
+        moves: row.moves + 1,
+        moved: row.moved,
+        ..fresh
+    })
 }
 
 #[cfg(test)]

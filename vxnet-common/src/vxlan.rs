@@ -37,6 +37,8 @@ pub enum Outer {
 pub struct Tunnelled {
     /// Underlay address of the sender, IPv4 as mapped.
     pub source: VtepAddr,
+    /// The multicast group that it is addressed to, or none if it is to this host's VTEP.
+    pub group: VtepAddr,
     /// VNI as found, 24 bits; not checked against any table.
     pub vni: u32,
     /// TOS or traffic class of the outer header.
@@ -80,13 +82,23 @@ pub fn classify(packet: &(impl Packet + ?Sized), local: &Local, is_gso: bool) ->
     if u16::from_be_bytes(udp.dst) != local.port {
         return Outer::Foreign;
     }
-    if ip.destination != local.underlay {
+    if ip.destination == local.underlay {
+        if ip.more_fragments {
+            return Outer::Bad(Reason::OuterFragment);
+        }
+        return tunnelled(packet, &ip, &udp, is_gso);
+    }
+    // A group may be others' too: what is wrong with its packets is not ours to judge.
+    if !ip.destination.is_multicast() || ip.more_fragments {
         return Outer::NotOurs;
     }
-    if ip.more_fragments {
-        return Outer::Bad(Reason::OuterFragment);
+    match tunnelled(packet, &ip, &udp, is_gso) {
+        Outer::Vxlan(packet) => Outer::Vxlan(Tunnelled {
+            group: ip.destination,
+            ..packet
+        }),
+        _ => Outer::NotOurs,
     }
-    tunnelled(packet, &ip, &udp, is_gso)
 }
 
 /// Reads an IPv4 header up to its options; `None` if it is not UDP's or not a first fragment.
@@ -151,6 +163,7 @@ fn tunnelled(packet: &(impl Packet + ?Sized), ip: &Ip, udp: &UdpHdr, is_gso: boo
     }
     Outer::Vxlan(Tunnelled {
         source: ip.source,
+        group: VtepAddr::NONE,
         vni: vxlan.vni(),
         traffic_class: ip.traffic_class,
         start,

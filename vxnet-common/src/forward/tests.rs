@@ -1,6 +1,6 @@
 //! The decision over `BTreeMap` tables: every kind of sender × every class of destination.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::{
@@ -15,6 +15,8 @@ struct Maps {
     segments: BTreeMap<u32, Segment>,
     vnis: BTreeMap<u32, u32>,
     vteps: BTreeMap<VtepAddr, u32>,
+    vlans: BTreeMap<(u32, u16), u32>,
+    carried: BTreeSet<(u32, u16)>,
 }
 
 impl Tables for Maps {
@@ -36,6 +38,22 @@ impl Tables for Maps {
 
     fn vtep(&self, address: VtepAddr) -> Option<u32> {
         self.vteps.get(&address).copied()
+    }
+
+    fn vlan(&self, network: u32, vid: u16) -> Option<u32> {
+        self.vlans.get(&(network, vid)).copied()
+    }
+
+    fn carries(&self, port: u32, vid: u16) -> bool {
+        self.carried.contains(&(port, vid))
+    }
+
+    fn allows(&self, _: &AllowedKey) -> bool {
+        false
+    }
+
+    fn neighbour(&self, _: &NeighbourKey) -> Option<&Neighbour> {
+        None
     }
 }
 
@@ -87,13 +105,7 @@ const fn port(kind: u32, segment: u32, ifindex: u32, flags: u32) -> Port {
 }
 
 const fn learned(slot: u32, place: u8) -> FdbEntry {
-    FdbEntry {
-        slot,
-        place,
-        origin: origin::LEARNED,
-        pad: [0; 2],
-        last_seen: NOW,
-    }
+    FdbEntry::learned(place, slot, NOW)
 }
 
 fn segment(vni: u32, vteps: &[u32]) -> Segment {
@@ -156,6 +168,7 @@ fn scene() -> Maps {
         ]),
         vnis: BTreeMap::from([(RED_VNI, RED), (BLUE_VNI, BLUE)]),
         vteps: BTreeMap::from([(peer(34), P), (peer(50), Q)]),
+        ..Maps::default()
     }
 }
 
@@ -173,11 +186,13 @@ const TO_A: Verdict = Ok(To::Port {
     slot: A,
     ifindex: 11,
     flags: flag::XDP_TARGET,
+    tagged: false,
 });
 const TO_B: Verdict = Ok(To::Port {
     slot: B,
     ifindex: 12,
     flags: 0,
+    tagged: false,
 });
 const TO_P: Verdict = Ok(To::Vtep(P));
 const SAME: Verdict = Err(Reason::SamePort);
@@ -236,7 +251,7 @@ fn r7348_06_evpn_01_q_10_q_11_every_sender_and_every_destination() {
     ];
     for (name, dst, verdicts) in table {
         for (from, expected) in froms.into_iter().zip(verdicts) {
-            let verdict = decide(&tables, RED, &tables.segments[&RED], from, dst, NOW);
+            let verdict = decide(&tables, RED, &tables.segments[&RED], from, 0, dst, NOW);
             assert_eq!(verdict, expected, "{from:?} to {name} ({dst})");
         }
     }
@@ -248,7 +263,7 @@ fn r7348_06_a_host_port_of_another_segment_gets_nothing() {
     let segment = tables.segments[&RED];
     let host_of_blue = port(port::kind::HOST, BLUE, 20, 0);
     tables.ports.insert(HOST, host_of_blue);
-    let verdict = decide(&tables, RED, &segment, From::Port(A), AT_HOST, NOW);
+    let verdict = decide(&tables, RED, &segment, From::Port(A), 0, AT_HOST, NOW);
     assert_eq!(verdict, GONE);
 }
 
@@ -260,8 +275,9 @@ fn r7348_06_the_same_address_in_two_segments_is_two_stations() {
         slot: C,
         ifindex: 13,
         flags: 0,
+        tagged: false,
     });
-    let verdict = decide(&tables, BLUE, segment, From::Vtep(Q), AT_A, NOW);
+    let verdict = decide(&tables, BLUE, segment, From::Vtep(Q), 0, AT_A, NOW);
     assert_eq!(verdict, to_c);
 }
 
@@ -275,6 +291,7 @@ fn q_10_all_sixteen_bridge_addresses_stop_here_and_no_others() {
             RED,
             &tables.segments[&RED],
             From::Port(A),
+            0,
             dst,
             NOW,
         );
@@ -287,10 +304,10 @@ fn q_10_all_sixteen_bridge_addresses_stop_here_and_no_others() {
 fn a_row_is_used_until_the_moment_it_expires() {
     let tables = scene();
     let segment = &tables.segments[&RED];
-    let at = |now| decide(&tables, RED, segment, From::Port(A), AT_P, now);
+    let at = |now| decide(&tables, RED, segment, From::Port(A), 0, AT_P, now);
     assert_eq!(at(NOW + AGEING - 1), TO_P);
     assert_eq!(at(NOW + AGEING), FLOOD);
-    let host = decide(&tables, RED, segment, From::Port(A), AT_HOST, u64::MAX);
+    let host = decide(&tables, RED, segment, From::Port(A), 0, AT_HOST, u64::MAX);
     assert_eq!(host, TO_HOST, "what the daemon wrote does not age");
 }
 
@@ -298,6 +315,7 @@ fn a_row_is_used_until_the_moment_it_expires() {
 fn packet(last: u8, vni: u32) -> Tunnelled {
     Tunnelled {
         source: peer(last),
+        group: VtepAddr::NONE,
         vni,
         traffic_class: 0,
         start: 50,
@@ -372,19 +390,61 @@ fn r7348_06_a_slot_that_changes_hands_between_two_look_ups_admits_nothing() {
 }
 
 #[test]
-fn only_ports_in_a_segment_belong_to_one() {
-    let rows = [
-        (port::kind::GUEST, RED, Some(RED)),
-        (port::kind::HOST, RED, Some(RED)),
-        (port::kind::GUEST, NO_SLOT, None),
-        (port::kind::HOST, NO_SLOT, None),
-        (port::kind::UPLINK, RED, None),
-        (port::kind::UPLINK, NO_SLOT, None),
-        (port::kind::NONE, RED, None),
-        (99, RED, None),
-    ];
-    for (kind, segment, expected) in rows {
-        let of = segment_of(&port(kind, segment, 7, 0));
-        assert_eq!(of, expected, "kind {kind} segment {segment}");
+fn a_group_is_admitted_for_its_own_network_only() {
+    let mut tables = scene();
+    let group = VtepAddr::v4([239, 0, 0, 10]);
+    let to_group = Tunnelled {
+        group,
+        ..packet(34, RED_VNI)
+    };
+    assert_eq!(admit(&tables, &to_group), Err(Reason::NotOurs));
+    let red = tables.segments.get_mut(&RED).unwrap();
+    red.group = group;
+    assert_eq!(admit(&tables, &to_group), Ok((RED, P)));
+    let other = Tunnelled {
+        group: VtepAddr::v4([239, 0, 0, 11]),
+        ..to_group
+    };
+    assert_eq!(admit(&tables, &other), Err(Reason::NotOurs));
+    assert_eq!(
+        admit(&tables, &packet(34, RED_VNI)),
+        Ok((RED, P)),
+        "unicast still is"
+    );
+}
+
+#[test]
+fn floods_can_be_switched_off_one_by_one() {
+    let tables = scene();
+    let multicast = Mac([0x01, 0, 0x5e, 0, 0, 0xfb]);
+    let off = Err(Reason::FloodOff);
+    for (flags, unknown, broadcast, group) in [
+        (0, FLOOD, FLOOD, FLOOD),
+        (segment::flag::NO_UNKNOWN, off, FLOOD, FLOOD),
+        (segment::flag::NO_BROADCAST, FLOOD, off, FLOOD),
+        (segment::flag::NO_MULTICAST, FLOOD, FLOOD, off),
+    ] {
+        let segment = Segment {
+            flags,
+            ..tables.segments[&RED]
+        };
+        let to = |dst| decide(&tables, RED, &segment, From::Port(A), 0, dst, NOW);
+        assert_eq!(to(UNKNOWN), unknown);
+        assert_eq!(to(Mac::BROADCAST), broadcast);
+        assert_eq!(to(multicast), group);
+        assert_eq!(to(AT_B), TO_B);
     }
+}
+
+#[test]
+fn p02_isolated_ports_reach_all_but_each_other() {
+    let mut tables = scene();
+    let to_b = |tables: &Maps, sender| {
+        let segment = tables.segments[&RED];
+        decide(tables, RED, &segment, From::Port(A), sender, AT_B, NOW)
+    };
+    assert_eq!(to_b(&tables, flag::ISOLATED), TO_B);
+    tables.ports.get_mut(&B).unwrap().flags = flag::ISOLATED;
+    assert_eq!(to_b(&tables, flag::ISOLATED), Err(Reason::Isolated));
+    assert!(to_b(&tables, 0).is_ok());
 }

@@ -13,12 +13,15 @@ const fn row(from: From, last_seen: u64) -> FdbEntry {
         From::Port(slot) => (slot, place::PORT),
         From::Vtep(slot) => (slot, place::VTEP),
     };
+    FdbEntry::learned(place, slot, last_seen)
+}
+
+/// A row after one move to where it is now.
+const fn moved(from: From) -> FdbEntry {
     FdbEntry {
-        slot,
-        place,
-        origin: origin::LEARNED,
-        pad: [0; 2],
-        last_seen,
+        moves: 1,
+        moved: NOW,
+        ..row(from, NOW)
     }
 }
 
@@ -34,6 +37,7 @@ fn attack4_a_frame_teaches_where_its_source_is_unless_it_lies() {
     let expired = NOW - AGEING;
     let old = NOW - REFRESH;
     let now_at = |from| Lesson::Write(row(from, NOW));
+    let moved_to = |from| Lesson::Write(moved(from));
     let lie = Lesson::Lie(Reason::LocalMac);
     let by_daemon = Some(written(A, origin::STATIC));
     let by_control = Some(written(P, origin::CONTROL));
@@ -52,10 +56,10 @@ fn attack4_a_frame_teaches_where_its_source_is_unless_it_lies() {
             A,
             Lesson::Known,
         ),
-        ("moves port to port", Some(row(A, NOW)), B, now_at(B)),
-        ("moves peer to peer", Some(row(P, NOW)), Q, now_at(Q)),
-        ("comes from a peer", Some(row(P, NOW)), B, now_at(B)),
-        ("same slot, from a peer", Some(row(P, NOW)), A, now_at(A)),
+        ("moves port to port", Some(row(A, NOW)), B, moved_to(B)),
+        ("moves peer to peer", Some(row(P, NOW)), Q, moved_to(Q)),
+        ("comes from a peer", Some(row(P, NOW)), B, moved_to(B)),
+        ("same slot, from a peer", Some(row(P, NOW)), A, moved_to(A)),
         ("attack4", Some(row(A, NOW)), Q, lie),
         ("attack4, same slot", Some(row(A, NOW)), P, lie),
         ("attack4, row is old", Some(row(A, old)), P, lie),
@@ -108,4 +112,54 @@ fn q_09_no_station_sends_from_a_group_or_from_zero() {
 fn a_row_is_refreshed_long_before_it_can_age_out() {
     // The shortest ageing that the configuration allows is far above this.
     const { assert!(REFRESH < 1_000_000_000) };
+}
+
+#[test]
+fn evpn_03_a24_an_address_that_moves_too_often_stays() {
+    let mut held = row(A, NOW);
+    let mut now = NOW;
+    for step in 1..=MOVES {
+        now += 1;
+        let to = if step % 2 == 1 { B } else { A };
+        let Lesson::Write(next) = judge(Some(&held), MAC, to, now, AGEING) else {
+            panic!("move {step} is followed");
+        };
+        assert_eq!((next.moves, next.moved), (step, NOW + 1));
+        held = next;
+    }
+    let Lesson::Freeze(frozen) = judge(Some(&held), MAC, A, now, AGEING) else {
+        panic!("the move after is not");
+    };
+    assert_eq!((frozen.slot, frozen.moves), (held.slot, FROZEN));
+    let at = |from, now| {
+        judge(
+            Some(&FdbEntry {
+                last_seen: now,
+                ..frozen
+            }),
+            MAC,
+            from,
+            now,
+            AGEING,
+        )
+    };
+    assert_eq!(at(A, now), Lesson::Frozen);
+    assert_eq!(at(B, now), Lesson::Known, "where it is, it is known");
+    let last = NOW + 1 + MOVES_WINDOW;
+    assert_eq!(at(A, last - 1), Lesson::Frozen);
+    assert!(matches!(at(A, last), Lesson::Write(row) if row.moves == 1));
+}
+
+#[test]
+fn a_sticky_row_ages_but_does_not_move() {
+    let sticky = FdbEntry {
+        flags: flag::STICKY,
+        ..row(A, NOW)
+    };
+    let lie = Lesson::Lie(Reason::LocalMac);
+    assert_eq!(judge(Some(&sticky), MAC, B, NOW, AGEING), lie);
+    assert_eq!(judge(Some(&sticky), MAC, A, NOW, AGEING), Lesson::Known);
+    let later = NOW + AGEING;
+    let fresh = Lesson::Write(row(B, later));
+    assert_eq!(judge(Some(&sticky), MAC, B, later, AGEING), fresh);
 }

@@ -42,7 +42,18 @@ pub mod origin {
     pub const STATIC: u8 = 1;
     /// A control plane (not used yet).
     pub const CONTROL: u8 = 2;
+    /// The user, by `vxnet fdb add`.
+    pub const MANUAL: u8 = 3;
 }
+
+/// Bits of [`FdbEntry::flags`].
+pub mod flag {
+    /// The address does not move while the row lives.
+    pub const STICKY: u8 = 1;
+}
+
+/// [`FdbEntry::moves`] of an address that the table follows no longer.
+pub const FROZEN: u8 = u8::MAX;
 
 /// A row of `FDB`.
 #[repr(C)]
@@ -54,15 +65,52 @@ pub struct FdbEntry {
     pub place: u8,
     /// One of [`origin`].
     pub origin: u8,
-    pub pad: [u8; 2],
+    /// Bits of [`flag`].
+    pub flags: u8,
+    /// How often the address has moved since `moved`, or [`FROZEN`].
+    pub moves: u8,
     /// `CLOCK_MONOTONIC_COARSE` when the address was last a source, in nanoseconds. The data path
     /// writes it in place, at most every [`crate::learn::REFRESH`].
     pub last_seen: u64,
+    /// When the moves began to be counted, on the same clock.
+    pub moved: u64,
 }
 
-map_type!(FdbEntry, 16);
+map_type!(FdbEntry, 24);
 
 impl FdbEntry {
+    /// Returns a row that was just learned.
+    #[inline(always)]
+    pub const fn learned(place: u8, slot: u32, now: u64) -> Self {
+        Self {
+            slot,
+            place,
+            origin: origin::LEARNED,
+            flags: 0,
+            moves: 0,
+            last_seen: now,
+            moved: 0,
+        }
+    }
+
+    /// Returns a row of another origin, which stays as it is.
+    pub const fn fixed(place: u8, slot: u32, origin: u8) -> Self {
+        Self {
+            origin,
+            ..Self::learned(place, slot, 0)
+        }
+    }
+
+    /// Returns who holds the address: see [`super::holder`].
+    #[inline(always)]
+    pub const fn holder(&self) -> u32 {
+        if self.place == place::VTEP {
+            super::holder::of_vtep(self.slot)
+        } else {
+            self.slot
+        }
+    }
+
     /// Returns whether the row may still be used at `now`.
     #[inline(always)]
     pub const fn is_live(&self, now: u64, ageing: u64) -> bool {
@@ -77,22 +125,10 @@ mod tests {
 
     #[test]
     fn only_learned_rows_age() {
-        let row = FdbEntry {
-            slot: 1,
-            place: place::PORT,
-            origin: 0,
-            pad: [0; 2],
-            last_seen: 100,
-        };
+        let row = FdbEntry::learned(place::PORT, 1, 100);
         assert!(row.is_live(109, 10));
         assert!(!row.is_live(110, 10));
         assert!(row.is_live(90, 10), "a clock that is behind does not age");
-        assert!(
-            FdbEntry {
-                origin: origin::STATIC,
-                ..row
-            }
-            .is_live(u64::MAX, 10)
-        );
+        assert!(FdbEntry::fixed(place::PORT, 1, origin::STATIC).is_live(u64::MAX, 10));
     }
 }

@@ -6,44 +6,63 @@
 //! | `PORT_SLOTS` | hash | ifindex | slot of `PORTS` | user |
 //! | `PORT_CACHE` | array | ifindex modulo | slot of `PORTS` | kernel |
 //! | `PORTS` | array | slot | [`port::Port`] | user |
+//! | `PORT_VLANS` | array | slot of `PORTS` | [`port::PortVlans`] | user |
 //! | `PORT_STATS` | per-CPU array | slot | [`stats::PortStats`] | kernel |
 //! | `DROPS` | per-CPU array | slot × reasons + reason | `u64` | kernel |
+//! | `LAST_DROPS` | array | reason × kept + place | [`dropped::Dropped`] | kernel |
+//! | `LAST_PLACES` | array | reason | place in `LAST_DROPS` | kernel |
+//! | `ALLOWED` | hash | [`allowed::AllowedKey`] | 1 | user |
 //! | `SEGMENTS` | array | slot | [`segment::Segment`] | user |
 //! | `VNIS` | hash | VNI | slot of `SEGMENTS` | user |
 //! | `VNI_CACHE` | array | VNI modulo | slot of `SEGMENTS` | kernel |
+//! | `VLANS` | hash | [`vlan::VlanKey`] | slot of `SEGMENTS` | user |
+//! | `VLAN_CACHE` | array | network and VLAN, mixed | slot of `SEGMENTS` | kernel |
 //! | `FLOOD` | hash | [`segment::FloodKey`] | slot of `PORTS` or `VTEPS` | user |
 //! | `VTEPS` | array | slot | [`vtep::Vtep`] | user; the next hop by the kernel |
 //! | `VTEP_SLOTS` | hash | underlay address | slot of `VTEPS` | user |
 //! | `VTEP_CACHE` | array | address spread | slot of `VTEPS` | kernel |
 //! | `VTEP_STATS` | per-CPU array | slot | [`stats::VtepStats`] | kernel |
 //! | `FDB` | hash | [`fdb::FdbKey`] | [`fdb::FdbEntry`] | both |
+//! | `HOLDERS` | array | slot of `PORTS`, then of `VTEPS` | [`holder::Holder`] | both |
+//! | `HELD` | hash | [`holder::HeldKey`] | [`fdb::FdbKey`] | kernel |
+//! | `NEIGHBOURS` | LRU hash | [`neighbour::NeighbourKey`] | [`neighbour::Neighbour`] | both |
+//! | `EVENTS` | ring buffer | | [`crate::event::Event`] | kernel |
 //!
-//! The three caches stand in front of the hashes above them: what a row of theirs says is believed
+//! The four caches stand in front of the hashes above them: what a row of theirs says is believed
 //! only if the row that it names is the one looked for.
 //!
 //! Integers are in host order, addresses in wire order. No value has implicit padding. A pinned
 //! map of another size or [`LAYOUT`] is never reused.
 
+pub mod allowed;
+pub mod dropped;
 pub mod fdb;
+pub mod holder;
 pub mod local;
+pub mod neighbour;
 pub mod port;
 pub mod segment;
 pub mod stats;
+pub mod vlan;
 pub mod vtep;
 
 /// The version of everything in this room; raise it with every change of a layout or a meaning.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 
 /// How many ports (guest ports, host ports and uplinks) a host can have.
 pub const MAX_PORTS: u32 = 2048;
 /// How many segments a host can take part in.
-pub const MAX_SEGMENTS: u32 = 4096;
+pub const MAX_SEGMENTS: u32 = 8192;
 /// How many peers a fabric can have.
 pub const MAX_VTEPS: u32 = 1024;
 /// How many FDB rows a host keeps.
 pub const MAX_FDB: u32 = 1 << 20;
 /// How many members all flood lists have together.
-pub const MAX_FLOOD: u32 = 65_536;
+pub const MAX_FLOOD: u32 = 1 << 18;
+/// How many addresses all ports together may be restricted to.
+pub const MAX_ALLOWED: u32 = 65_536;
+/// How many IP addresses are known for answering ARP and neighbour solicitations.
+pub const MAX_NEIGHBOURS: u32 = 65_536;
 
 /// Rows of the caches: powers of two, so that neighbours among the keys do not collide.
 pub mod cache {
@@ -51,6 +70,8 @@ pub mod cache {
     pub const PORTS: u32 = 4096;
     /// Rows of `VNI_CACHE`.
     pub const VNIS: u32 = 4096;
+    /// Rows of `VLAN_CACHE`.
+    pub const VLANS: u32 = 4096;
     /// Rows of `VTEP_CACHE`, as a power of two.
     pub const VTEP_BITS: u32 = 12;
 }

@@ -1,28 +1,53 @@
 //! `SEGMENTS` and `FLOOD`: broadcast domains and who is in them.
 
 use super::{MAX_VTEPS, map_type};
+use crate::addr::VtepAddr;
 
 /// Words of the bit set of VTEPs that take part in a segment.
 pub const VTEP_WORDS: usize = MAX_VTEPS as usize / 64;
+
+/// Bits of [`Segment::flags`].
+pub mod flag {
+    /// Frames to unknown addresses are dropped.
+    pub const NO_UNKNOWN: u16 = 1;
+    /// Broadcasts are dropped.
+    pub const NO_BROADCAST: u16 = 1 << 1;
+    /// Multicasts are dropped.
+    pub const NO_MULTICAST: u16 = 1 << 2;
+    /// ARP requests and neighbour solicitations are answered from `NEIGHBOURS`.
+    pub const SUPPRESS: u16 = 1 << 3;
+}
 
 /// A row of `SEGMENTS`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// VXLAN network identifier; 0 marks a free slot.
+    /// VXLAN network identifier, or 0 for a VLAN that is not on the overlay.
     pub vni: u32,
-    /// The bridge device's ifindex.
+    /// The network, by the slot of its host port; 0 marks a free slot.
+    pub network: u32,
+    /// The ifindex of the bridge device if the host is a station of the segment, or 0.
     pub bridge: u32,
-    /// Slot of the bridge device in `PORTS`.
+    /// Slot of that bridge device in `PORTS`, or 0.
     pub host_port: u32,
     /// MTU of the network.
     pub mtu: u32,
+    /// VLAN id, or 0 for the segment of a network without VLANs.
+    pub vid: u16,
+    /// Bits of [`flag`].
+    pub flags: u16,
     /// How long a learned FDB row lives, in nanoseconds.
     pub ageing: u64,
     /// How many members the flood list of local ports has.
     pub flood_ports: u32,
     /// How many members the flood list of VTEPs has.
     pub flood_vteps: u32,
+    /// The multicast group that flooded frames go to on the underlay, or none.
+    pub group: VtepAddr,
+    /// The host's own addresses in the segment, or zeros.
+    pub gateway_v6: [u8; 16],
+    pub gateway_v4: [u8; 4],
+    pub pad: [u8; 4],
     /// Name of the network.
     pub name: [u8; 32],
     /// Name of the bridge device.
@@ -31,18 +56,25 @@ pub struct Segment {
     pub vteps: [u64; VTEP_WORDS],
 }
 
-map_type!(Segment, 208);
+map_type!(Segment, 256);
 
 impl Segment {
     /// A free slot.
     pub const FREE: Self = Self {
         vni: 0,
+        network: 0,
         bridge: 0,
         host_port: 0,
         mtu: 0,
+        vid: 0,
+        flags: 0,
         ageing: 0,
         flood_ports: 0,
         flood_vteps: 0,
+        group: VtepAddr::NONE,
+        gateway_v6: [0; 16],
+        gateway_v4: [0; 4],
+        pad: [0; 4],
         name: [0; 32],
         bridge_name: [0; 16],
         vteps: [0; VTEP_WORDS],

@@ -13,9 +13,14 @@ pub struct PortStats {
     /// Frames that the switch sent to the port.
     pub tx_packets: u64,
     pub tx_bytes: u64,
+    /// Frames that the switch made of the port's: all copies of a flooded one but the first, and
+    /// ICMP messages about its size.
+    pub replicas: u64,
+    /// Packets that went on to the host as they came.
+    pub passed: u64,
 }
 
-map_type!(PortStats, 32);
+map_type!(PortStats, 48);
 
 /// A row of `VTEP_STATS`; bytes are those of the inner frames.
 #[repr(C)]

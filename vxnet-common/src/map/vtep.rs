@@ -42,6 +42,9 @@ pub struct Vtep {
 map_type!(Vtep, 160);
 
 impl Vtep {
+    /// [`Vtep::deadline`] of a multicast group: its next hop is written once, by the daemon.
+    pub const NEVER: u64 = u64::MAX;
+
     /// A free slot.
     pub const FREE: Self = Self {
         address: VtepAddr::NONE,

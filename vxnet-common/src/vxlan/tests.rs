@@ -78,6 +78,7 @@ fn expected(family: u8) -> Tunnelled {
     };
     Tunnelled {
         source,
+        group: VtepAddr::NONE,
         vni: VNI,
         traffic_class: 0xb9,
         start: start as u32,
