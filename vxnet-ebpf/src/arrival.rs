@@ -2,18 +2,24 @@
 
 use vxnet_common::{
     ecn,
-    forward::{self, From, To},
-    frame::{self, Ethernet},
-    map::{port::flag, segment::Segment},
+    forward::{self, To},
+    frame::{self, Ethernet, Packet as _},
+    map::{
+        port::flag,
+        segment::{self, Segment},
+    },
     reason::Reason,
     vxlan::Tunnelled,
 };
 
 use crate::{
     account::{self, Whole},
-    decap, maps,
+    decap, deliver,
+    learning::{self, Sender},
+    maps,
     packet::Skb,
-    tables::{self, Live},
+    suppress,
+    tables::Live,
 };
 
 /// What is to be done with a packet.
@@ -40,7 +46,15 @@ pub(crate) fn tunnelled<'a>(
     is_gso: bool,
     now: u64,
 ) -> Result<Arrival<'a>, Reason> {
-    let (segment_slot, vtep) = forward::admit(&Live, packet)?;
+    let (segment_slot, vtep) = match forward::admit(&Live, packet) {
+        Ok(admitted) => admitted,
+        // A group that is others' too.
+        Err(Reason::NotOurs) => return Err(Reason::NotOurs),
+        Err(reason) => {
+            account::port_rx(uplink, skb.len());
+            return Err(reason);
+        }
+    };
     let start = packet.start as usize;
     let payload = start + Ethernet::LEN;
     let Some(frame) = Ethernet::parse(skb, start) else {
@@ -64,11 +78,15 @@ pub(crate) fn tunnelled<'a>(
     if frame.is_tagged() {
         return Err(Reason::Tagged);
     }
-    let from = From::Vtep(vtep);
-    tables::learn(uplink, segment_slot, segment, frame.src, from, now)?;
-    let to = forward::decide(&Live, segment_slot, segment, from, frame.dst, now)?;
+    let sender = Sender::vtep(vtep);
+    learning::learn(uplink, segment_slot, segment, frame.src, sender, now)?;
+    let to = forward::decide(&Live, segment_slot, segment, sender.from, 0, frame.dst, now)?;
     ecn::decapsulate(skb, frame.ethertype, payload, packet.traffic_class)?;
     decap::strip(skb, packet, is_gso)?;
+    if segment.flags & segment::flag::SUPPRESS != 0 && suppress::is_heard(&frame) {
+        skb.linearise(deliver::HEADERS);
+        suppress::overhear(skb, segment_slot, &frame, now);
+    }
     // Where super-packets come whole, only taps need them cut and merged anew.
     if gro != 0 && is_tcp && !frame.dst.is_group() && !(whole && takes_whole(to)) {
         return Ok(Arrival::Segments(segment_slot));

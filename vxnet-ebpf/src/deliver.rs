@@ -5,17 +5,20 @@ use vxnet_common::{
     frame::{Ethernet, Packet as _},
     map::{local::Local, segment::Segment},
     reason::Reason,
+    vlan,
 };
 
 use crate::{
     account,
     encap::Departure,
-    flood,
+    flood, maps,
     packet::{self, Skb},
+    tell,
 };
 
-/// Bytes of a frame that the programs look at: Ethernet, IP and TCP header with a few options.
-pub(crate) const HEADERS: u32 = 14 + 60 + 20;
+/// Bytes of a frame that the programs look at: Ethernet, IP and TCP header with a few options, or a
+/// neighbour discovery message, or the head of a DHCP message.
+pub(crate) const HEADERS: u32 = 128;
 
 /// Where a frame is, and on whose account its copies go.
 pub(crate) struct Context<'a> {
@@ -24,9 +27,21 @@ pub(crate) struct Context<'a> {
     pub(crate) segment: &'a Segment,
     /// Slot of the port that must not get the frame back, or none.
     pub(crate) except: u32,
+    /// Flags of that port, or 0.
+    pub(crate) sender: u32,
+    /// Priority bits of the tag that the frame came with.
+    pub(crate) priority: u16,
     /// Slot of the port that pays for drops.
     pub(crate) count_for: u32,
     pub(crate) now: u64,
+}
+
+impl Context<'_> {
+    /// Returns the control information of the tag that the frame leaves with where it needs one.
+    #[inline(always)]
+    pub(crate) fn tag(&self) -> u16 {
+        self.priority | self.segment.vid & vlan::VID
+    }
 }
 
 /// Sends a frame of a local port where the decision says.
@@ -37,9 +52,13 @@ pub(crate) fn deliver(
     frame: &Ethernet,
     to: To,
 ) -> Result<i32, Reason> {
+    let overlay = context.segment.vni != 0;
     let (To::Vtep(_) | To::Flood { overlay: true }) = to else {
         return deliver_locally(skb, context, to);
     };
+    if !overlay {
+        return deliver_locally(skb, context, to);
+    }
     let Context {
         local,
         segment,
@@ -52,16 +71,44 @@ pub(crate) fn deliver(
     let To::Vtep(slot) = to else {
         return flood::flood(skb, context, Some(&departure));
     };
+    let most = path_mtu(slot);
+    if most != 0 && departure.wire_len() > most {
+        return tell::too_big(skb, context, most);
+    }
     departure.make_room(skb, local)?;
     let way = departure.address(skb, local, slot, now)?;
     departure.send(skb, local, slot, way)
+}
+
+/// Returns the MTU of the way to a peer as it was last known, or 0.
+#[inline(always)]
+fn path_mtu(vtep: u32) -> u32 {
+    maps::VTEPS.get(vtep).map_or(0, |vtep| {
+        let [first, second] = &vtep.next_hop;
+        if vtep.active & 1 == 0 {
+            first.mtu
+        } else {
+            second.mtu
+        }
+    })
 }
 
 /// Sends a frame where the decision says, but never over the overlay.
 #[inline(always)]
 pub(crate) fn deliver_locally(skb: &mut Skb, context: &Context<'_>, to: To) -> Result<i32, Reason> {
     match to {
-        To::Port { slot, ifindex, .. } => {
+        To::Port {
+            slot,
+            ifindex,
+            tagged,
+            ..
+        } => {
+            if is_shut(slot, context.now) {
+                return Err(Reason::Looped);
+            }
+            if tagged && !skb.push_tag(context.tag()) {
+                return Err(Reason::RedirectFailed);
+            }
             account::port_tx(slot, skb.len());
             Ok(packet::redirect(ifindex))
         }
@@ -72,4 +119,12 @@ pub(crate) fn deliver_locally(skb: &mut Skb, context: &Context<'_>, to: To) -> R
         To::Flood { .. } => flood::flood(skb, context, None),
         To::Vtep(_) => Err(Reason::SplitHorizon),
     }
+}
+
+/// Returns whether the daemon has shut a port because it is part of a loop.
+#[inline(always)]
+pub(crate) fn is_shut(port: u32, now: u64) -> bool {
+    maps::HOLDERS
+        .get(port)
+        .is_some_and(|holder| now < holder.shut_until)
 }

@@ -58,6 +58,12 @@ impl Departure {
         })
     }
 
+    /// Returns the bytes of the longest IP packet that the frame becomes on the underlay.
+    #[inline(always)]
+    pub(crate) const fn wire_len(&self) -> u32 {
+        self.wire_len
+    }
+
     /// Makes room for the outer header. The kernel segments super-packets at the uplink and needs
     /// to know what is inner and outer; for other EtherTypes than IP it refuses to, so those get
     /// plain headroom.
@@ -121,27 +127,18 @@ impl Departure {
         Ok(action)
     }
 
-    /// Sends a copy of the encapsulated frame; the frame stays for the next peer.
+    /// Sends a copy of the encapsulated frame; the frame stays for the next peer. What cannot be
+    /// sent is counted for `payer`.
     #[inline(always)]
-    pub(crate) fn send_copy(
-        &self,
-        skb: &Skb,
-        local: &Local,
-        slot: u32,
-        way: Way,
-    ) -> Result<(), Reason> {
+    pub(crate) fn send_copy(&self, skb: &Skb, local: &Local, slot: u32, way: Way, payer: u32) {
         let sent = if way.is_resolved() {
             skb.copy_to(way.ifindex(), false)
         } else if local.resolver != 0 {
             skb.copy_to(local.resolver, true)
         } else {
-            return Err(Reason::NoNeighbour);
+            return account::notice(payer, Reason::NoNeighbour);
         };
-        if !sent {
-            return Err(Reason::RedirectFailed);
-        }
-        account::vtep_tx(slot, self.fields.inner_len);
-        Ok(())
+        account::vtep_copy(slot, self.fields.inner_len, sent, payer);
     }
 
     /// Addresses the frame to the peer in `slot`: finds the way, checks that the frame fits it,

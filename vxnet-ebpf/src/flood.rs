@@ -11,19 +11,21 @@ use vxnet_common::{
     frame::Packet as _,
     map::{
         local::Local,
-        port,
-        segment::{FloodKey, list},
+        port::flag,
+        segment::{FloodKey, Segment, list},
     },
     reason::Reason,
+    vlan,
 };
 
 use crate::{
     account,
-    deliver::Context,
+    deliver::{Context, is_shut},
     encap::Departure,
     maps,
     next_hop::Way,
     packet::{self, Skb},
+    tables::Live,
 };
 
 /// What the copying loops share.
@@ -31,18 +33,29 @@ struct Flood {
     skb: *mut Skb,
     local: *const Local,
     departure: *const Departure,
+    segment: *const Segment,
     now: u64,
     /// Slot of the segment.
-    segment: u32,
+    segment_slot: u32,
     /// Slot of the port that the frame came from, or none.
     except: u32,
+    /// Flags of that port.
+    sender: u32,
     /// Whose drops these are.
     count_for: u32,
     bytes: u32,
+    /// The tag for receivers that want one.
+    tag: u32,
+    /// How many receivers were found, whether they got the frame or not.
+    receivers: u32,
     /// Ifindex of the local receiver that waits, or 0.
     waiting_link: u32,
-    /// The local receiver that waits is the host.
+    /// Slot of its port.
+    waiting_port: u32,
+    /// It is the host.
     waiting_host: bool,
+    /// It wants a tag.
+    waiting_tagged: bool,
     /// Slot of the peer that waits, or 0: its header is in the packet.
     waiting_vtep: u32,
     waiting_way: u64,
@@ -61,49 +74,99 @@ pub(crate) fn flood(
         segment_slot,
         segment,
         except,
+        sender,
         count_for,
         now,
+        ..
     } = *context;
     let bytes = skb.len();
     let mut flood = Flood {
         skb,
         local,
         departure: departure.map_or(core::ptr::null(), core::ptr::from_ref),
+        segment,
         now,
-        segment: segment_slot,
+        segment_slot,
         except,
+        sender,
         count_for,
         bytes,
+        tag: u32::from(context.tag()),
+        receivers: 0,
         waiting_link: 0,
+        waiting_port: 0,
         waiting_host: false,
+        waiting_tagged: false,
         waiting_vtep: 0,
         waiting_way: 0,
     };
     each(segment.flood_ports, to_port, &mut flood);
-    if segment.host_port != except && segment.bridge != 0 {
-        account::port_tx(segment.host_port, bytes);
+    if segment.bridge != 0 && segment.host_port != except {
         release_local(&mut flood);
+        flood.receivers += 1;
         flood.waiting_link = segment.bridge;
+        flood.waiting_port = segment.host_port;
         flood.waiting_host = true;
+        flood.waiting_tagged = false;
     }
-    if let Some(departure) = departure
-        && segment.flood_vteps != 0
-    {
-        release_local(&mut flood);
-        departure.make_room(skb, local)?;
-        each(segment.flood_vteps, to_vtep, &mut flood);
-        if flood.waiting_vtep == 0 {
-            // Each peer that could not be reached has been counted.
-            return Ok(TC_ACT_SHOT);
+    let outcome = match departure {
+        Some(departure) if segment.flood_vteps != 0 => {
+            release_local(&mut flood);
+            to_vteps(skb, &mut flood, local, departure, segment.flood_vteps)
         }
-        let way = Way::unpack(flood.waiting_way);
-        return departure.send(skb, local, flood.waiting_vtep, way);
+        _ => last_local(skb, &flood),
+    };
+    if flood.receivers > 1 {
+        account::replicas(count_for, flood.receivers - 1);
     }
-    match (flood.waiting_link, flood.waiting_host) {
-        (0, _) => Err(Reason::NoDestination),
-        (bridge, true) => Ok(packet::redirect_ingress(bridge)),
-        (link, false) => Ok(packet::redirect(link)),
+    outcome
+}
+
+/// Gives the frame itself to the local receiver that waits.
+#[inline(always)]
+fn last_local(skb: &Skb, flood: &Flood) -> Result<i32, Reason> {
+    if flood.waiting_link == 0 {
+        return if flood.receivers == 0 {
+            Err(Reason::NoDestination)
+        } else {
+            Ok(TC_ACT_SHOT)
+        };
     }
+    if flood.waiting_tagged && !skb.push_tag(flood.tag as u16) {
+        return Err(Reason::RedirectFailed);
+    }
+    account::port_tx(flood.waiting_port, flood.bytes);
+    Ok(if flood.waiting_host {
+        packet::redirect_ingress(flood.waiting_link)
+    } else {
+        packet::redirect(flood.waiting_link)
+    })
+}
+
+/// Sends a copy to each peer, and the frame itself to the last.
+#[inline(always)]
+fn to_vteps(
+    skb: &Skb,
+    flood: &mut Flood,
+    local: &Local,
+    departure: &Departure,
+    count: u32,
+) -> Result<i32, Reason> {
+    if let Err(reason) = departure.make_room(skb, local) {
+        flood.receivers += 1;
+        return Err(reason);
+    }
+    each(count, to_vtep, flood);
+    if flood.waiting_vtep == 0 {
+        // Each peer that could not be reached has been counted.
+        return if flood.receivers == 0 {
+            Err(Reason::NoDestination)
+        } else {
+            Ok(TC_ACT_SHOT)
+        };
+    }
+    let way = Way::unpack(flood.waiting_way);
+    departure.send(skb, local, flood.waiting_vtep, way)
 }
 
 /// Calls back for each member of a list.
@@ -123,9 +186,14 @@ fn release_local(flood: &mut Flood) {
     }
     // SAFETY: `flood` lives in the frame of the caller, which holds the packet.
     let skb = unsafe { &*flood.skb };
-    if !skb.copy_to(flood.waiting_link, flood.waiting_host) {
-        account::notice(flood.count_for, Reason::RedirectFailed);
+    let mut sent = !flood.waiting_tagged || skb.push_tag(flood.tag as u16);
+    if sent {
+        sent = skb.copy_to(flood.waiting_link, flood.waiting_host);
+        if flood.waiting_tagged {
+            skb.pop_tag();
+        }
     }
+    account::port_copy(flood.waiting_port, flood.bytes, sent, flood.count_for);
     flood.waiting_link = 0;
     flood.waiting_host = false;
 }
@@ -135,7 +203,7 @@ extern "C" fn to_port(index: u32, flood: *mut c_void) -> i64 {
     // SAFETY: `each` passes a `Flood`.
     let flood = unsafe { &mut *flood.cast::<Flood>() };
     let key = FloodKey {
-        segment: flood.segment,
+        segment: flood.segment_slot,
         list: list::PORTS,
         index,
     };
@@ -146,16 +214,22 @@ extern "C" fn to_port(index: u32, flood: *mut c_void) -> i64 {
     if slot == flood.except {
         return 0;
     }
-    // A slot can be reused by a port of another network: never deliver across segments.
     let Some(port) = maps::PORTS.get(slot) else {
         return 0;
     };
-    if port.segment != flood.segment || port.kind != port::kind::GUEST {
+    // SAFETY: the caller of `each` holds the row of `SEGMENTS`.
+    let segment = unsafe { &*flood.segment };
+    let Some(tagged) = vlan::egress(&Live, slot, port, flood.segment_slot, segment) else {
+        return 0;
+    };
+    if flood.sender & port.flags & flag::ISOLATED != 0 || is_shut(slot, flood.now) {
         return 0;
     }
-    account::port_tx(slot, flood.bytes);
     release_local(flood);
+    flood.receivers += 1;
     flood.waiting_link = port.ifindex;
+    flood.waiting_port = slot;
+    flood.waiting_tagged = tagged;
     0
 }
 
@@ -164,7 +238,7 @@ extern "C" fn to_vtep(index: u32, flood: *mut c_void) -> i64 {
     // SAFETY: `each` passes a `Flood`.
     let flood = unsafe { &mut *flood.cast::<Flood>() };
     let key = FloodKey {
-        segment: flood.segment,
+        segment: flood.segment_slot,
         list: list::VTEPS,
         index,
     };
@@ -172,6 +246,7 @@ extern "C" fn to_vtep(index: u32, flood: *mut c_void) -> i64 {
     let Some(slot) = (unsafe { maps::FLOOD.get(key) }).copied() else {
         return 0;
     };
+    flood.receivers += 1;
     if let Err(reason) = replace_header(flood, slot) {
         account::notice(flood.count_for, reason);
     }
@@ -188,9 +263,7 @@ fn replace_header(flood: &mut Flood, slot: u32) -> Result<(), Reason> {
         let waiting = core::mem::take(&mut flood.waiting_vtep);
         let way = Way::unpack(flood.waiting_way);
         // A peer that cannot be reached does not cost the next one its copy.
-        if let Err(reason) = departure.send_copy(skb, local, waiting, way) {
-            account::notice(flood.count_for, reason);
-        }
+        departure.send_copy(skb, local, waiting, way, flood.count_for);
     }
     flood.waiting_way = departure.address(skb, local, slot, flood.now)?.pack();
     flood.waiting_vtep = slot;

@@ -22,15 +22,25 @@ mod flood;
 #[cfg(target_arch = "bpf")]
 mod gso;
 #[cfg(target_arch = "bpf")]
+mod guard;
+#[cfg(target_arch = "bpf")]
+mod learning;
+#[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod next_hop;
 #[cfg(target_arch = "bpf")]
 mod packet;
 #[cfg(target_arch = "bpf")]
+mod probe;
+#[cfg(target_arch = "bpf")]
 mod prog;
 #[cfg(target_arch = "bpf")]
+mod suppress;
+#[cfg(target_arch = "bpf")]
 mod tables;
+#[cfg(target_arch = "bpf")]
+mod tell;
 
 /// Lets the kernel grant the helpers that it keeps for GPL programs.
 #[cfg(target_arch = "bpf")]

@@ -4,15 +4,20 @@ use core::{arch::asm, mem::MaybeUninit, ptr};
 
 use aya_ebpf::{
     EbpfContext as _,
-    bindings::{__sk_buff, BPF_F_INGRESS},
+    bindings::{__sk_buff, BPF_F_INGRESS, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC},
     helpers::{
-        bpf_clone_redirect, bpf_get_hash_recalc, bpf_redirect, bpf_skb_vlan_pop, bpf_skb_vlan_push,
+        bpf_clone_redirect, bpf_get_hash_recalc, bpf_redirect, bpf_skb_adjust_room,
+        bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_vlan_pop, bpf_skb_vlan_push,
     },
     programs::{TcContext, XdpContext},
 };
+use network_types::ip::Ipv6Hdr;
 use vxnet_common::{
-    frame::{Packet, PacketMut, Wire, ethertype},
+    frame::{Ethernet, Packet, PacketMut, Wire, ethertype},
+    ipv6::{self, Upper},
     meta::Stripped,
+    too_big,
+    vlan::Tag,
 };
 
 /// The largest offset that a read may have. The verifier wants a bound; headers end far below.
@@ -208,6 +213,22 @@ impl Skb {
         unsafe { (*self.raw()).vlan_tci as u16 }
     }
 
+    /// Returns the frame's VLAN tag, wherever it stands: the kernel takes it out of what a link
+    /// receives, but a raw socket of the host can send it in the frame.
+    #[inline(always)]
+    pub(crate) fn vlan_tag(&self, frame: &Ethernet) -> Tag {
+        if !self.has_tag() {
+            return frame.tag(self);
+        }
+        // SAFETY: as above.
+        let protocol = u16::from_be(unsafe { (*self.raw()).vlan_proto } as u16);
+        if protocol == ethertype::VLAN && !frame.is_tagged() {
+            Tag::Customer(self.tag())
+        } else {
+            Tag::Other
+        }
+    }
+
     /// Gives the packet a tag beside the frame; returns whether the kernel did.
     #[inline(always)]
     pub(crate) fn push_tag(&self, tag: u16) -> bool {
@@ -255,6 +276,35 @@ impl Skb {
         stripped.is_ours().then_some(stripped)
     }
 
+    /// Makes a packet of `bytes` out of a longer one, which owes nobody a checksum; returns whether
+    /// the kernel did. What stands behind the Ethernet header is not what stood there: see
+    /// [`vxnet_common::too_big`].
+    #[inline(always)]
+    pub(crate) fn cut(&self, bytes: u32) -> bool {
+        // SAFETY: the helpers take the context of a TC program.
+        unsafe {
+            bpf_skb_change_tail(self.raw(), bytes + too_big::SPARE as u32, 0) == 0
+                && bpf_skb_adjust_room(self.raw(), -(too_big::SPARE as i32), BPF_ADJ_ROOM_MAC, 0)
+                    == 0
+        }
+    }
+
+    /// Copies the packet's first bytes to `to`, as many as both have, and returns how many.
+    #[inline(always)]
+    pub(crate) fn copy_head<const N: usize>(&self, to: *mut [u8; N]) -> u32 {
+        let length = self.len();
+        let most = N as u32;
+        let bytes = if length < most { length } else { most };
+        if bytes == 0 {
+            return 0;
+        }
+        // SAFETY: `to` has room for `N` bytes, and `bytes` is not more.
+        match unsafe { bpf_skb_load_bytes(self.raw().cast(), 0, to.cast(), bytes) } {
+            0 => bytes,
+            _ => 0,
+        }
+    }
+
     /// Sends a copy out of a link, or lets it come in on it.
     #[inline(always)]
     pub(crate) fn copy_to(&self, ifindex: u32, ingress: bool) -> bool {
@@ -278,6 +328,24 @@ impl Packet for Skb {
         let header: *mut T = at(self.ctx.data(), self.ctx.data_end(), offset)?;
         // SAFETY: `at` checked the bounds against the packet.
         Some(unsafe { load(header) })
+    }
+
+    #[inline(always)]
+    fn upper(&self, _ip: &Ipv6Hdr) -> Upper {
+        Upper::unpack(vx_upper(self.ctx.skb.skb))
+    }
+}
+
+/// See [`Packet::upper`]. Exported, so that the verifier checks it by itself.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn vx_upper(skb: *mut __sk_buff) -> u64 {
+    let skb = Skb {
+        ctx: TcContext::new(skb),
+    };
+    match skb.read::<Ipv6Hdr>(Ethernet::LEN) {
+        Some(ip) => ipv6::upper(&skb, &ip).pack(),
+        None => Upper::Unseen.pack(),
     }
 }
 

@@ -1,21 +1,23 @@
-//! The kernel's maps as the tables of the forwarding decision, and learning, which writes them.
+//! The kernel's maps as the tables of the forwarding decision.
 
 use aya_ebpf::{helpers::bpf_ktime_get_coarse_ns, maps::Array};
 use vxnet_common::{
-    addr::{Mac, VtepAddr},
-    forward::{From, Tables},
-    learn::{self, Lesson},
+    addr::VtepAddr,
+    forward::Tables,
     map::{
-        NO_SLOT, cache,
+        NO_SLOT,
+        allowed::AllowedKey,
+        cache,
         fdb::{FdbEntry, FdbKey},
         local::Local,
+        neighbour::{Neighbour, NeighbourKey},
         port::Port,
         segment::Segment,
+        vlan::VlanKey,
     },
-    reason::Reason,
 };
 
-use crate::{account, maps};
+use crate::maps;
 
 /// The live maps.
 pub(crate) struct Live;
@@ -63,6 +65,45 @@ impl Tables for Live {
             // SAFETY: a `u32` is read whole.
             || unsafe { maps::VTEP_SLOTS.get(address) }.copied(),
         )
+    }
+
+    #[inline(always)]
+    fn vlan(&self, network: u32, vid: u16) -> Option<u32> {
+        let key = VlanKey {
+            network,
+            vid: u32::from(vid),
+        };
+        // A multiplier that spreads neighbouring networks over the cache.
+        let place = network.wrapping_mul(0x9e37_79b1) >> 16 ^ key.vid;
+        remembered(
+            &maps::VLAN_CACHE,
+            place % cache::VLANS,
+            |slot| {
+                self.segment(slot)
+                    .is_some_and(|segment| segment.network == network && segment.vid == vid)
+            },
+            // SAFETY: a `u32` is read whole.
+            || unsafe { maps::VLANS.get(key) }.copied(),
+        )
+    }
+
+    #[inline(always)]
+    fn carries(&self, port: u32, vid: u16) -> bool {
+        maps::PORT_VLANS
+            .get(port)
+            .is_some_and(|vlans| vlans.contains(vid))
+    }
+
+    #[inline(always)]
+    fn allows(&self, key: &AllowedKey) -> bool {
+        // SAFETY: only the row's presence is looked at.
+        unsafe { maps::ALLOWED.get(key) }.is_some()
+    }
+
+    #[inline(always)]
+    fn neighbour(&self, key: &NeighbourKey) -> Option<&Neighbour> {
+        // SAFETY: as in `fdb`; a row that is reused meanwhile gives a wrong answer once.
+        unsafe { maps::NEIGHBOURS.get(key) }
     }
 }
 
@@ -118,36 +159,4 @@ fn remembered(
 pub(crate) fn now() -> u64 {
     // SAFETY: the helper has no preconditions.
     unsafe { bpf_ktime_get_coarse_ns() }
-}
-
-/// Learns a frame's source, or tells why the frame must be dropped.
-#[inline(always)]
-pub(crate) fn learn(
-    count_for: u32,
-    segment_slot: u32,
-    segment: &Segment,
-    src: Mac,
-    from: From,
-    now: u64,
-) -> Result<(), Reason> {
-    let key = FdbKey::new(segment_slot, src);
-    let row = maps::FDB.get_ptr_mut(key);
-    // SAFETY: as in `Live::fdb`.
-    let known = row.map(|row| unsafe { &*row });
-    match learn::judge(known, src, from, now, segment.ageing) {
-        Lesson::Known => {}
-        Lesson::Refresh => {
-            if let Some(row) = row {
-                // SAFETY: the row is valid as in `Live::fdb`; all writers store a clock value.
-                unsafe { (&raw mut (*row).last_seen).write_volatile(now) };
-            }
-        }
-        Lesson::Write(entry) => {
-            if maps::FDB.insert(key, entry, 0).is_err() {
-                account::notice(count_for, Reason::FdbFull);
-            }
-        }
-        Lesson::Lie(reason) => return Err(reason),
-    }
-    Ok(())
 }

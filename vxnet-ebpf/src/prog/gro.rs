@@ -8,7 +8,7 @@
 use aya_ebpf::{macros::classifier, programs::TcContext};
 use vxnet_common::{
     forward::{self, From},
-    frame::Ethernet,
+    frame::{Ethernet, Packet as _},
     map::{NO_SLOT, local::Local},
     reason::Reason,
     vxlan::{self, Outer},
@@ -31,7 +31,7 @@ pub(crate) fn regroup(
     uplink: u32,
 ) -> Result<i32, Reason> {
     skb.set_mark(uplink);
-    // A slot of a segment has 12 bits, as a VLAN id has.
+    // All 16 bits of the tag carry the slot: nobody but `vx_gro` sees it.
     if skb.push_tag(segment_slot as u16) {
         Ok(packet::redirect(link))
     } else {
@@ -83,6 +83,8 @@ fn arrive(skb: &mut Skb, uplink: u32) -> Result<i32, Reason> {
         segment_slot,
         segment,
         except: NO_SLOT,
+        sender: 0,
+        priority: 0,
         count_for: uplink,
         now,
     };
@@ -92,7 +94,7 @@ fn arrive(skb: &mut Skb, uplink: u32) -> Result<i32, Reason> {
 /// Takes a segment, or several that GRO merged.
 #[inline(always)]
 fn regrouped<'a>(skb: &Skb, now: u64) -> Result<Arrival<'a>, Reason> {
-    let segment_slot = u32::from(skb.tag() & 0xfff);
+    let segment_slot = u32::from(skb.tag());
     let Some(segment) = maps::SEGMENTS.get(segment_slot) else {
         return Err(Reason::StaleStrip);
     };
@@ -103,7 +105,7 @@ fn regrouped<'a>(skb: &Skb, now: u64) -> Result<Arrival<'a>, Reason> {
         return Err(Reason::ShortFrame);
     };
     let from = From::Vtep(NO_SLOT);
-    let to = forward::decide(&Live, segment_slot, segment, from, frame.dst, now)?;
+    let to = forward::decide(&Live, segment_slot, segment, from, 0, frame.dst, now)?;
     Ok(Arrival::Frame {
         segment_slot,
         segment,
@@ -118,7 +120,13 @@ fn single<'a>(skb: &mut Skb, local: &Local, uplink: u32, now: u64) -> Result<Arr
     let is_gso = skb.gso_size() != 0;
     match vxlan::classify(skb, local, is_gso) {
         Outer::Vxlan(packet) => arrival::tunnelled(skb, 0, uplink, &packet, is_gso, now),
-        Outer::Bad(reason) => Err(reason),
-        Outer::Foreign | Outer::NotOurs => Err(Reason::StaleStrip),
+        Outer::Bad(reason) => {
+            account::port_rx(uplink, skb.len());
+            Err(reason)
+        }
+        Outer::Foreign | Outer::NotOurs => {
+            account::port_rx(uplink, skb.len());
+            Err(Reason::StaleStrip)
+        }
     }
 }

@@ -3,19 +3,24 @@
 
 use aya_ebpf::{macros::classifier, programs::TcContext};
 use vxnet_common::{
-    forward::{self, From},
+    forward::{self, Tables as _, To},
     frame::{Ethernet, Packet as _},
-    map::NO_SLOT,
+    loop_probe,
+    map::{NO_SLOT, holder, port::flag, segment},
     reason::Reason,
+    vlan::{self, Tag},
 };
 
 use crate::{
-    account, deliver,
+    account, deliver, guard,
+    learning::{self, Sender},
+    maps,
     packet::Skb,
+    probe, suppress,
     tables::{self, Live},
 };
 
-/// Ingress of a guest's link, and egress of a bridge device: the host is one more port.
+/// Ingress of a guest's or trunk's link, and egress of a bridge device: the host is one more port.
 #[classifier]
 fn vx_port(ctx: TcContext) -> i32 {
     let mut skb = Skb { ctx };
@@ -30,36 +35,97 @@ fn vx_port(ctx: TcContext) -> i32 {
 #[inline(always)]
 fn switch(skb: &mut Skb, counted: &mut u32) -> Result<i32, Reason> {
     let Some((slot, port)) = tables::port_of(skb.ifindex()) else {
+        account::port_rx(NO_SLOT, skb.len());
         return Err(Reason::UnknownPort);
     };
     *counted = slot;
-    let Some(segment_slot) = forward::segment_of(port) else {
-        return Err(Reason::UnknownPort);
-    };
-    let (Some(local), Some(segment)) = (
-        tables::local(),
-        forward::Tables::segment(&Live, segment_slot),
-    ) else {
-        return Err(Reason::UnknownPort);
-    };
     skb.linearise(deliver::HEADERS);
     account::port_rx(slot, skb.len());
+    let Some(local) = tables::local() else {
+        return Err(Reason::UnknownPort);
+    };
     let Some(frame) = Ethernet::parse(skb, 0) else {
         return Err(Reason::ShortFrame);
     };
-    if skb.has_tag() || frame.is_tagged() {
-        return Err(Reason::Tagged);
+    let now = tables::now();
+    let tag = skb.vlan_tag(&frame);
+    let at = vlan::ingress(&Live, slot, port, tag);
+    let frame = untagged(skb, frame, tag)?;
+    if loop_probe::is_probe(&frame) {
+        probe::tell(skb, slot, at.unwrap_or(NO_SLOT));
+        return Err(Reason::LoopProbe);
     }
-    let (from, now) = (From::Port(slot), tables::now());
-    tables::learn(slot, segment_slot, segment, frame.src, from, now)?;
-    let to = forward::decide(&Live, segment_slot, segment, from, frame.dst, now)?;
+    if deliver::is_shut(slot, now) {
+        return Err(Reason::Looped);
+    }
+    let segment_slot = at?;
+    let Some(segment) = Live.segment(segment_slot) else {
+        return Err(Reason::UnknownPort);
+    };
+    if port.flags & flag::SECURITY != 0 {
+        guard::check(skb, slot, segment_slot, &frame)?;
+    }
+    let sender = Sender::port(slot, port);
+    learning::learn(slot, segment_slot, segment, frame.src, sender, now)?;
     let context = deliver::Context {
         local,
         segment_slot,
         segment,
         except: slot,
+        sender: port.flags,
+        priority: tag.priority(),
         count_for: slot,
         now,
     };
+    if segment.flags & segment::flag::SUPPRESS != 0
+        && suppress::is_heard(&frame)
+        && suppress::hear(skb, &context, &frame, port)?
+    {
+        return Ok(suppress::reply(port));
+    }
+    let to = forward::decide(
+        &Live,
+        segment_slot,
+        segment,
+        sender.from,
+        port.flags,
+        frame.dst,
+        now,
+    )?;
+    if matches!(to, To::Flood { .. }) && port.bum_limit != 0 && !within(slot, port.bum_limit, now) {
+        return Err(Reason::Storm);
+    }
     deliver::deliver(skb, &context, &frame, to)
+}
+
+/// Takes the tag off, and returns the header that comes to light.
+#[inline(always)]
+fn untagged(skb: &Skb, frame: Ethernet, tag: Tag) -> Result<Ethernet, Reason> {
+    if !matches!(tag, Tag::Customer(_)) {
+        return Ok(frame);
+    }
+    if !skb.pop_tag() {
+        return Err(Reason::Tagged);
+    }
+    match Ethernet::parse(skb, 0) {
+        // The kernel left it, since it does not know the frame as tagged.
+        Some(frame) if frame.is_tagged() || skb.has_tag() => Err(Reason::Tagged),
+        Some(frame) => Ok(frame),
+        None => Err(Reason::ShortFrame),
+    }
+}
+
+/// Returns whether a port may flood one more frame now.
+#[inline(always)]
+fn within(slot: u32, limit: u32, now: u64) -> bool {
+    let Some(state) = maps::HOLDERS.get_ptr_mut(slot) else {
+        return false;
+    };
+    // SAFETY: array rows are never freed, and a `u64` is read and written whole. CPUs that count at
+    // once may lose a count: the limit is one of order, not an account.
+    unsafe {
+        let (counted, within) = holder::budget((*state).bum, limit, now);
+        (*state).bum = counted;
+        within
+    }
 }

@@ -2,9 +2,9 @@
 
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
 use vxnet_common::{
-    forward::{self, From},
-    frame::Ethernet,
-    map::NO_SLOT,
+    forward,
+    frame::{Ethernet, Packet as _},
+    map::{NO_SLOT, segment},
     meta::Stripped,
     reason::Reason,
     vxlan::{self, Outer},
@@ -14,8 +14,11 @@ use super::gro;
 use crate::{
     account,
     arrival::{self, Arrival},
-    deliver, maps,
+    deliver,
+    learning::{self, Sender},
+    maps,
     packet::Skb,
+    suppress,
     tables::{self, Live},
 };
 
@@ -34,7 +37,7 @@ fn vx_uplink(ctx: TcContext) -> i32 {
     if skb.has_tag() {
         return match note {
             Some(_) => account::drop(&skb, uplink, Reason::Tagged),
-            None => TC_ACT_UNSPEC,
+            None => pass(&skb, uplink),
         };
     }
     let arrival = if let Some(note) = note {
@@ -43,12 +46,12 @@ fn vx_uplink(ctx: TcContext) -> i32 {
         skb.linearise(2 * deliver::HEADERS);
         let is_gso = skb.gso_size() != 0;
         match vxlan::classify(&skb, local, is_gso) {
-            Outer::Foreign => return TC_ACT_UNSPEC,
-            Outer::NotOurs => {
-                account::notice(uplink, Reason::NotOurs);
-                return TC_ACT_UNSPEC;
+            Outer::Foreign => return pass(&skb, uplink),
+            Outer::NotOurs => Err(Reason::NotOurs),
+            Outer::Bad(reason) => {
+                account::port_rx(uplink, skb.len());
+                Err(reason)
             }
-            Outer::Bad(reason) => Err(reason),
             Outer::Vxlan(packet) => {
                 arrival::tunnelled(&mut skb, local.gro, uplink, &packet, is_gso, now)
             }
@@ -67,6 +70,8 @@ fn vx_uplink(ctx: TcContext) -> i32 {
                 segment_slot,
                 segment,
                 except: NO_SLOT,
+                sender: 0,
+                priority: 0,
                 count_for: uplink,
                 now,
             };
@@ -75,8 +80,19 @@ fn vx_uplink(ctx: TcContext) -> i32 {
     });
     match outcome {
         Ok(action) => action,
+        Err(Reason::NotOurs) => {
+            account::notice(uplink, Reason::NotOurs);
+            pass(&skb, uplink)
+        }
         Err(reason) => account::drop(&skb, uplink, reason),
     }
+}
+
+/// Leaves a packet to the host, as it came.
+#[inline(always)]
+fn pass(skb: &Skb, uplink: u32) -> i32 {
+    account::passed(uplink, skb.len());
+    TC_ACT_UNSPEC
 }
 
 /// Takes a frame that XDP admitted, counted and stripped; GRO may have merged it since.
@@ -91,9 +107,12 @@ fn stripped<'a>(skb: &Skb, uplink: u32, note: &Stripped, now: u64) -> Result<Arr
     let Some(frame) = Ethernet::parse(skb, 0) else {
         return Err(Reason::ShortFrame);
     };
-    let from = From::Vtep(note.vtep);
-    tables::learn(uplink, note.segment, segment, frame.src, from, now)?;
-    let to = forward::decide(&Live, note.segment, segment, from, frame.dst, now)?;
+    let sender = Sender::vtep(note.vtep);
+    learning::learn(uplink, note.segment, segment, frame.src, sender, now)?;
+    let to = forward::decide(&Live, note.segment, segment, sender.from, 0, frame.dst, now)?;
+    if segment.flags & segment::flag::SUPPRESS != 0 && suppress::is_heard(&frame) {
+        suppress::overhear(skb, note.segment, &frame, now);
+    }
     Ok(Arrival::Frame {
         segment_slot: note.segment,
         segment,

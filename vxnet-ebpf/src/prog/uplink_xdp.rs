@@ -11,18 +11,20 @@ use aya_ebpf::{
 use vxnet_common::{
     addr::Mac,
     ecn,
-    forward::{self, From, Tables as _, To},
-    frame::{self, Ethernet, Packet as _},
+    forward::{self, Tables as _, To},
+    frame::{self, Ethernet, Packet as _, ethertype},
     map::{
         LAYOUT,
         port::{Port, flag},
+        segment,
     },
     meta::Stripped,
     vxlan::{self, Outer},
 };
 
 use crate::{
-    account, decap,
+    account, decap, deliver,
+    learning::{self, Sender},
     packet::Frame,
     tables::{self, Live},
 };
@@ -65,9 +67,16 @@ fn receive(packet: &mut Frame, uplink_slot: u32, uplink: &Port) -> Option<u32> {
         && !frame::is_tcp(packet, inner.ethertype, payload)
     {
         let segment = Live.segment(segment_slot)?;
-        let from = From::Vtep(vtep);
-        tables::learn(uplink_slot, segment_slot, segment, inner.src, from, now).ok()?;
-        target(forward::decide(&Live, segment_slot, segment, from, inner.dst, now).ok()?)
+        // What suppression listens to takes the way through TC.
+        if segment.flags & segment::flag::SUPPRESS != 0
+            && matches!(inner.ethertype, ethertype::ARP | ethertype::IPV6)
+        {
+            return None;
+        }
+        let sender = Sender::vtep(vtep);
+        learning::learn(uplink_slot, segment_slot, segment, inner.src, sender, now).ok()?;
+        let to = forward::decide(&Live, segment_slot, segment, sender.from, 0, inner.dst, now);
+        target(to.ok()?, now)
     } else {
         None
     };
@@ -99,13 +108,14 @@ fn receive(packet: &mut Frame, uplink_slot: u32, uplink: &Port) -> Option<u32> {
 
 /// Returns the slot and the ifindex of the link that the frame can leave by from XDP.
 #[inline(always)]
-fn target(to: To) -> Option<(u32, u32)> {
+fn target(to: To, now: u64) -> Option<(u32, u32)> {
     match to {
         To::Port {
             slot,
             ifindex,
             flags,
-        } if flags & flag::XDP_TARGET != 0 => Some((slot, ifindex)),
+            tagged: false,
+        } if flags & flag::XDP_TARGET != 0 && !deliver::is_shut(slot, now) => Some((slot, ifindex)),
         _ => None,
     }
 }

@@ -1,0 +1,286 @@
+//! Learning: who a frame came from, and who has to forget something for it.
+//!
+//! Every holder of addresses, a port or a peer, has a ring in `HELD` with as many places as it may
+//! hold rows of the FDB. A new address takes the place of one that is out of date, or else of the
+//! holder's own oldest: nobody loses a row because of somebody else.
+
+use core::{ffi::c_void, ptr};
+
+use aya_ebpf::helpers::bpf_for_each_map_elem;
+use vxnet_common::{
+    addr::Mac,
+    event::{self, Event},
+    forward::From,
+    learn::{self, Lesson},
+    map::{
+        fdb::{FdbEntry, FdbKey, origin},
+        holder::{HeldKey, VTEP_FDB_LIMIT},
+        port::{Port, flag},
+        segment::Segment,
+    },
+    reason::Reason,
+};
+
+use crate::{account, maps};
+
+/// How many places of a ring are looked at for one that is out of date.
+const LOOKS: u32 = 8;
+/// How long the FDB is left alone after a sweep, in nanoseconds.
+const SWEEP_EVERY: u64 = 1_000_000_000;
+
+/// Who sent a frame, and how many addresses it may have.
+#[derive(Clone, Copy)]
+pub(crate) struct Sender {
+    pub(crate) from: From,
+    limit: u32,
+    /// At the limit, a new address is not learned; otherwise the oldest goes.
+    keeps: bool,
+}
+
+impl Sender {
+    #[inline(always)]
+    pub(crate) fn port(slot: u32, port: &Port) -> Self {
+        Self {
+            from: From::Port(slot),
+            limit: port.fdb_limit,
+            keeps: port.flags & flag::KEEP_ROWS != 0,
+        }
+    }
+
+    /// A peer stands for many guests: a live row of one never goes for another's.
+    #[inline(always)]
+    pub(crate) fn vtep(slot: u32) -> Self {
+        Self {
+            from: From::Vtep(slot),
+            limit: VTEP_FDB_LIMIT,
+            keeps: true,
+        }
+    }
+}
+
+/// What is to be written to the FDB.
+struct Entry {
+    key: FdbKey,
+    row: FdbEntry,
+    limit: u32,
+    keeps: u32,
+    /// Slot of the port that notices are counted for.
+    count_for: u32,
+    /// The holder has a place for the address already.
+    is_placed: u32,
+}
+
+/// Learns a frame's source, or tells why the frame must be dropped.
+#[inline(always)]
+pub(crate) fn learn(
+    count_for: u32,
+    segment_slot: u32,
+    segment: &Segment,
+    src: Mac,
+    sender: Sender,
+    now: u64,
+) -> Result<(), Reason> {
+    let key = FdbKey::new(segment_slot, src);
+    let row = maps::FDB.get_ptr_mut(key);
+    // SAFETY: as in `Live::fdb`.
+    let known = row.map(|row| unsafe { &*row });
+    match learn::judge(known, src, sender.from, now, segment.ageing) {
+        Lesson::Known => {}
+        Lesson::Refresh => {
+            if let Some(row) = row {
+                // SAFETY: the row is valid as in `Live::fdb`; all writers store a clock value.
+                unsafe { (&raw mut (*row).last_seen).write_volatile(now) };
+            }
+        }
+        Lesson::Write(fresh) => {
+            let is_placed = known.is_some_and(|row| row.holder() == fresh.holder());
+            let entry = Entry {
+                key,
+                row: fresh,
+                limit: sender.limit,
+                keeps: u32::from(sender.keeps),
+                count_for,
+                is_placed: u32::from(is_placed),
+            };
+            write(&raw const entry, now);
+        }
+        Lesson::Freeze(frozen) => {
+            let _ = maps::FDB.insert(key, frozen, 0);
+            let holder = learn::holder(sender.from);
+            tell_flapping(&raw const key, holder, frozen.holder());
+            account::notice(count_for, Reason::MacFlap);
+        }
+        Lesson::Frozen => account::notice(count_for, Reason::MacFlap),
+        Lesson::Lie(reason) => return Err(reason),
+    }
+    Ok(())
+}
+
+/// Tells the daemon of an address that is in two places in turns.
+#[inline(never)]
+fn tell_flapping(key: *const FdbKey, holder: u32, other: u32) {
+    let Some(mut event) = maps::EVENTS.reserve::<Event>(0) else {
+        return;
+    };
+    // SAFETY: the caller passed a reference.
+    let key = unsafe { *key };
+    event.write(Event {
+        kind: event::kind::FLAPPING,
+        segment: key.segment,
+        holder,
+        other,
+        mac: key.mac,
+        vid: 0,
+        frame: [0; event::PROBE_BYTES],
+    });
+    event.submit(0);
+}
+
+/// Writes a row for a new address, or one that has moved. A call of its own: it is seldom needed.
+#[inline(never)]
+fn write(entry: *const Entry, now: u64) {
+    // SAFETY: the caller passed a reference.
+    let entry = unsafe { &*entry };
+    if entry.limit != 0 && entry.is_placed == 0 && !make_place(entry, now) {
+        account::notice(entry.count_for, Reason::FdbLimit);
+        return;
+    }
+    if maps::FDB.insert(entry.key, entry.row, 0).is_ok() {
+        return;
+    }
+    // Full, or the kernel had no memory: rows that have expired may be in the way.
+    if !sweep(now) || maps::FDB.insert(entry.key, entry.row, 0).is_err() {
+        account::notice(entry.count_for, Reason::FdbFull);
+    }
+}
+
+/// Finds a place in the holder's ring for an address; returns whether there is one.
+#[inline(always)]
+fn make_place(entry: &Entry, now: u64) -> bool {
+    let holder = entry.row.holder();
+    let Some(state) = maps::HOLDERS.get_ptr_mut(holder) else {
+        return false;
+    };
+    // SAFETY: array rows are never freed. Two CPUs that take the same number share a place, so that
+    // a holder may have one row too many.
+    let next = unsafe {
+        let learned = (*state).learned;
+        (*state).learned = learned + 1;
+        learned
+    };
+    let at = |step: u32| HeldKey {
+        holder,
+        place: (next.wrapping_add(u64::from(step)) % u64::from(entry.limit)) as u32,
+    };
+    let mut chosen = at(0);
+    let mut oldest = u64::MAX;
+    let mut step = 0;
+    while step < LOOKS {
+        let place = at(step);
+        // SAFETY: keys and rows are plain integers; torn ones name nothing that exists.
+        let Some(held) = (unsafe { maps::HELD.get(place) }) else {
+            chosen = place;
+            oldest = 0;
+            break;
+        };
+        let seen = live_since(held, holder, now);
+        if seen < oldest {
+            (chosen, oldest) = (place, seen);
+        }
+        if seen == 0 {
+            break;
+        }
+        step += 1;
+    }
+    if oldest != 0 && entry.keeps != 0 {
+        return false;
+    }
+    // SAFETY: as above.
+    if let Some(held) = unsafe { maps::HELD.get(chosen) } {
+        let held = *held;
+        forget(&held, holder, &entry.key);
+        if oldest != 0 {
+            account::notice(entry.count_for, Reason::FdbLimit);
+        }
+    }
+    maps::HELD.insert(chosen, entry.key, 0).is_ok()
+}
+
+/// Returns when a holder's address was last seen, or 0 if the row is out of date or not its own.
+#[inline(always)]
+fn live_since(key: &FdbKey, holder: u32, now: u64) -> u64 {
+    // SAFETY: as in `Live::fdb`.
+    let Some(row) = (unsafe { maps::FDB.get(key) }) else {
+        return 0;
+    };
+    let Some(segment) = maps::SEGMENTS.get(key.segment) else {
+        return 0;
+    };
+    if row.origin == origin::LEARNED && row.holder() == holder && row.is_live(now, segment.ageing) {
+        // Never 0, which stands for a row that may go.
+        row.last_seen | 1
+    } else {
+        0
+    }
+}
+
+/// Removes a row that its holder gives up, unless it is somebody else's by now.
+#[inline(always)]
+fn forget(key: &FdbKey, holder: u32, but: &FdbKey) {
+    // SAFETY: as in `Live::fdb`.
+    let is_its_own = unsafe { maps::FDB.get(key) }
+        .is_some_and(|row| row.origin == origin::LEARNED && row.holder() == holder);
+    if is_its_own && *key != *but {
+        let _ = maps::FDB.remove(key);
+    }
+}
+
+/// What a sweep knows.
+struct Sweep {
+    now: u64,
+}
+
+/// Removes the expired rows of a full FDB, at most once a second: without a daemon nobody else
+/// would. Returns whether it did.
+#[inline(never)]
+fn sweep(now: u64) -> bool {
+    let Some(swept) = maps::SWEPT.get_ptr_mut(0) else {
+        return false;
+    };
+    // SAFETY: an array row is never freed, and a `u64` is read and written whole; two CPUs may
+    // sweep at once.
+    unsafe {
+        if now.wrapping_sub(*swept) < SWEEP_EVERY && *swept != 0 {
+            return false;
+        }
+        *swept = now;
+    }
+    let mut sweep = Sweep { now };
+    // SAFETY: the callback has the signature that the helper asks for, and the verifier checks it.
+    unsafe {
+        bpf_for_each_map_elem(
+            (&raw const maps::FDB).cast_mut().cast(),
+            remove_if_expired as *mut c_void,
+            ptr::from_mut(&mut sweep).cast(),
+            0,
+        );
+    }
+    true
+}
+
+extern "C" fn remove_if_expired(
+    _map: *mut c_void,
+    key: *const FdbKey,
+    row: *const FdbEntry,
+    sweep: *mut Sweep,
+) -> i64 {
+    // SAFETY: the kernel passes a row of the FDB, and what `sweep` passed.
+    let (key, row, now) = unsafe { (*key, &*row, (*sweep).now) };
+    let ageing = maps::SEGMENTS
+        .get(key.segment)
+        .map_or(0, |segment| segment.ageing);
+    if !row.is_live(now, ageing) {
+        let _ = maps::FDB.remove(key);
+    }
+    0
+}
