@@ -1,17 +1,19 @@
 //! `vxnet check`: is this file a fabric?
 
 use std::{
+    collections::BTreeSet,
     io::{self, IsTerminal, Write as _},
     path::PathBuf,
     process::ExitCode,
 };
 
 use serde::Serialize;
+use vxnet_common::addr::VlanId;
 
 use super::output;
 use crate::{
     config::{self, Report},
-    model::{Fabric, Network},
+    model::{Fabric, Host, Network},
 };
 
 /// Check a fabric file, for all of its hosts and on any machine
@@ -97,21 +99,7 @@ fn summary(fabric: &Fabric) -> String {
         count(fabric.networks.len(), "network"),
         fabric.port,
     )];
-    for host in fabric.hosts.values() {
-        let networks: Vec<_> = fabric
-            .networks_of(&host.name)
-            .map(|network| network.name.as_str())
-            .collect();
-        let networks = if networks.is_empty() {
-            "no network".to_owned()
-        } else {
-            networks.join(", ")
-        };
-        lines.push(format!(
-            "host {}: underlay {}, {networks}",
-            host.name, host.underlay
-        ));
-    }
+    lines.extend(fabric.hosts.values().map(|host| of_host(fabric, host)));
     lines.extend(
         fabric
             .networks
@@ -121,13 +109,39 @@ fn summary(fabric: &Fabric) -> String {
     lines.join("\n") + "\n"
 }
 
+fn of_host(fabric: &Fabric, host: &Host) -> String {
+    let networks: Vec<_> = fabric
+        .networks_of(&host.name)
+        .map(|network| network.name.as_str())
+        .collect();
+    let mut facts = vec![format!("underlay {}", host.underlay)];
+    facts.push(if networks.is_empty() {
+        "no network".to_owned()
+    } else {
+        networks.join(", ")
+    });
+    facts.extend(host.trunks.iter().map(|(network, trunk)| {
+        let native = trunk
+            .native
+            .map(|native| format!(", untagged is VLAN {native}"));
+        format!(
+            "trunk {} into {network}{}",
+            trunk.link,
+            native.unwrap_or_default()
+        )
+    }));
+    if !host.ports.is_empty() {
+        facts.push(count(host.ports.len(), "known port"));
+    }
+    format!("host {}: {}", host.name, facts.join(", "))
+}
+
 fn of_network(fabric: &Fabric, network: &Network) -> String {
-    let mut facts = vec![
-        format!("VNI {}", network.vni),
-        format!("bridge {}", network.bridge),
-        mtu(fabric, network),
-        format!("ageing {} s", network.ageing.as_secs()),
-    ];
+    let mut facts = ids(network);
+    facts.push(format!("bridge {}", network.bridge));
+    facts.extend(mtu(fabric, network));
+    facts.extend(ageing(network));
+    facts.extend(groups(network));
     facts.extend(
         network
             .subnets
@@ -139,14 +153,89 @@ fn of_network(fabric: &Fabric, network: &Network) -> String {
             .iter()
             .map(move |address| format!("gateway {} on {host}", address.addr()))
     }));
-    if network.hosts.len() < 2 {
+    if !network.portgroups.is_empty() {
+        let names: Vec<_> = network.portgroups.keys().map(String::as_str).collect();
+        facts.push(format!("portgroups {}", names.join(" ")));
+    }
+    if network.is_vlan_aware() && network.default_portgroup.is_none() {
+        facts.push("ports without a portgroup are blocked".to_owned());
+    }
+    if !network.is_on_overlay() {
+        facts.push("nothing goes over the underlay".to_owned());
+    } else if network.hosts.len() < 2 {
         facts.push("on one host only: nothing goes over the underlay".to_owned());
     }
     format!("network {}: {}", network.name, facts.join(", "))
 }
 
+/// Tells the VNI, or the VLANs and how many of them have one.
+fn ids(network: &Network) -> Vec<String> {
+    let vids: Vec<_> = network.segments.keys().flatten().copied().collect();
+    let on_overlay: Vec<_> = network
+        .segments
+        .iter()
+        .filter_map(|(vid, segment)| Some((*vid, segment.vni?)))
+        .collect();
+    let mut facts = Vec::new();
+    if !vids.is_empty() {
+        let noun = if vids.len() == 1 { "VLAN" } else { "VLANs" };
+        facts.push(format!("{noun} {}", ranges(&vids)));
+    }
+    match on_overlay[..] {
+        [] => {}
+        [(None, vni)] => facts.push(format!("VNI {vni}")),
+        [(Some(vid), vni)] => facts.push(format!("VNI {vni} for VLAN {vid}")),
+        _ => facts.push(format!("{} for VLANs", count(on_overlay.len(), "VNI"))),
+    }
+    facts
+}
+
+/// Returns ids in order, those that follow on each other as a range.
+fn ranges(vids: &[VlanId]) -> String {
+    let follows = |a: &VlanId, b: &VlanId| a.value() + 1 == b.value();
+    let range = |run: &[VlanId]| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        run => run.iter().map(ToString::to_string).collect(),
+    };
+    let all: Vec<String> = vids.chunk_by(follows).map(range).collect();
+    all.join(" ")
+}
+
+fn ageing(network: &Network) -> Option<String> {
+    let seconds = || {
+        network
+            .segments
+            .values()
+            .map(|segment| segment.ageing.as_secs())
+    };
+    let (least, most) = (seconds().min()?, seconds().max()?);
+    Some(if least == most {
+        format!("ageing {least} s")
+    } else {
+        format!("ageing {least} to {most} s")
+    })
+}
+
+/// Tells the multicast groups of the underlay.
+fn groups(network: &Network) -> Option<String> {
+    let groups: BTreeSet<_> = network
+        .segments
+        .values()
+        .filter_map(|segment| segment.group)
+        .collect();
+    let first = groups.first()?;
+    Some(if groups.len() == 1 {
+        format!("flooded to {first}")
+    } else {
+        format!("flooded to {}", count(groups.len(), "group"))
+    })
+}
+
 /// Tells the MTU as far as the file decides it: the rest is known on the host alone.
-fn mtu(fabric: &Fabric, network: &Network) -> String {
+fn mtu(fabric: &Fabric, network: &Network) -> Option<String> {
+    if !network.is_on_overlay() {
+        return network.mtu.map(|mtu| format!("MTU {mtu}"));
+    }
     let mut underlays = network
         .hosts
         .iter()
@@ -157,13 +246,13 @@ fn mtu(fabric: &Fabric, network: &Network) -> String {
     } else {
         50
     };
-    match network.mtu {
+    Some(match network.mtu {
         Some(mtu) => format!(
             "MTU {mtu} (needs {} on the underlay)",
             u32::from(mtu) + overhead
         ),
         None => format!("MTU of the underlay less {overhead}"),
-    }
+    })
 }
 
 fn count(number: usize, noun: &str) -> String {

@@ -3,19 +3,20 @@
 use serde_json::Value;
 
 /// Returns the schemas of which a value must fit one.
-pub(super) fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn alternatives(schema: &Value) -> Vec<&Value> {
     let either = schema
         .get("anyOf")
         .or_else(|| schema.get("oneOf"))
         .and_then(Value::as_array);
-    either
-        .map_or(std::slice::from_ref(schema), Vec::as_slice)
-        .iter()
+    match either {
+        Some(either) => either.iter().flat_map(alternatives).collect(),
+        None => vec![schema],
+    }
 }
 
 /// Returns what a value is expected to be, such as "an integer from 1 to 65535".
 pub(super) fn describe(schema: &Value) -> String {
-    let mut words: Vec<_> = alternatives(schema).map(describe_one).collect();
+    let mut words: Vec<_> = alternatives(schema).into_iter().map(describe_one).collect();
     let last = words.pop().unwrap_or_default();
     if words.is_empty() {
         last
@@ -34,6 +35,7 @@ fn describe_one(schema: &Value) -> String {
             _ => "an integer".to_owned(),
         },
         Some("string") => "a string".to_owned(),
+        Some("boolean") => "true or false".to_owned(),
         Some("array") => format!("a list of at least one {}", item(schema)),
         _ => "a table".to_owned(),
     }

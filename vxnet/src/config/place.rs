@@ -2,12 +2,15 @@
 //!
 //! Each has the JSON Schema of what it holds: a place adds nothing that a user could write.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, ops::Range};
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData, ops::Range};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, SeqAccess, Visitor, value::SeqAccessDeserializer},
+    de::{
+        Error, IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
 };
 use toml::Spanned;
 
@@ -29,12 +32,20 @@ pub(super) struct Named<T>(BTreeMap<Spanned<String>, T>);
 /// A list of names, each with its place.
 pub(super) type Names = Vec<Placed<String>>;
 
-/// A text, or a list of texts.
+/// A value, or a list of values.
 #[derive(Debug, JsonSchema)]
 #[schemars(untagged)]
-pub(super) enum OneOrMany {
-    One(String),
-    Many(#[schemars(length(min = 1))] Names),
+pub(super) enum OneOrMany<T = String> {
+    One(T),
+    Many(#[schemars(length(min = 1))] Vec<Placed<T>>),
+}
+
+/// A value in its short form, or a table that says more.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum ShortOrTable<S, T> {
+    Short(S),
+    Table(T),
 }
 
 impl<T> Field<T> {
@@ -57,43 +68,91 @@ impl<T> Named<T> {
         entries.sort_by_key(|(name, _)| name.span().start);
         entries
     }
+
+    /// Returns the place of the first entry, or that of the whole if it has none: the place of a
+    /// table that only headers make is unknown.
+    pub(super) fn place(field: &Field<Self>) -> Option<Range<usize>> {
+        let whole = field.0.as_ref()?;
+        let starts = whole.get_ref().0.keys().map(Spanned::span);
+        Some(starts.min_by_key(|span| span.start).unwrap_or(whole.span()))
+    }
 }
 
-impl OneOrMany {
-    /// Returns the texts with their places.
-    pub(super) fn texts(either: &Spanned<Self>) -> Vec<(&str, Range<usize>)> {
+impl<T> OneOrMany<T> {
+    /// Returns the values with their places.
+    pub(super) fn items(either: &Spanned<Self>) -> Vec<(&T, Range<usize>)> {
         match either.get_ref() {
-            Self::One(text) => vec![(text.as_str(), either.span())],
-            Self::Many(texts) => texts
+            Self::One(one) => vec![(one, either.span())],
+            Self::Many(many) => many
                 .iter()
-                .map(|Placed(text)| (text.get_ref().as_str(), text.span()))
+                .map(|Placed(one)| (one.get_ref(), one.span()))
                 .collect(),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for OneOrMany {
-    // An untagged enum would buffer the list and lose the places of its texts.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
+impl OneOrMany {
+    /// Returns the texts with their places.
+    pub(super) fn texts(either: &Spanned<Self>) -> Vec<(&str, Range<usize>)> {
+        let texts = Self::items(either).into_iter();
+        texts.map(|(text, place)| (text.as_str(), place)).collect()
+    }
+}
 
-        impl<'de> Visitor<'de> for Either {
-            type Value = OneOrMany;
+// An untagged enum would buffer what is inside and lose the places there, here and below.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Either<T> {
+            type Value = OneOrMany<T>;
 
             fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a string or a list of strings")
+                out.write_str("a value or a list of values")
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<OneOrMany, E> {
-                Ok(OneOrMany::One(text.to_owned()))
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                T::deserialize(text.into_deserializer()).map(OneOrMany::One)
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, texts: A) -> Result<OneOrMany, A::Error> {
-                Names::deserialize(SeqAccessDeserializer::new(texts)).map(OneOrMany::Many)
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+                T::deserialize(number.into_deserializer()).map(OneOrMany::One)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(items)).map(OneOrMany::Many)
             }
         }
 
-        deserializer.deserialize_any(Either)
+        deserializer.deserialize_any(Either(PhantomData))
+    }
+}
+
+impl<'de, S: Deserialize<'de>, T: Deserialize<'de>> Deserialize<'de> for ShortOrTable<S, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<S, T>(PhantomData<(S, T)>);
+
+        impl<'de, S: Deserialize<'de>, T: Deserialize<'de>> Visitor<'de> for Either<S, T> {
+            type Value = ShortOrTable<S, T>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a value or a table")
+            }
+
+            fn visit_bool<E: Error>(self, short: bool) -> Result<Self::Value, E> {
+                S::deserialize(short.into_deserializer()).map(ShortOrTable::Short)
+            }
+
+            fn visit_str<E: Error>(self, short: &str) -> Result<Self::Value, E> {
+                S::deserialize(short.into_deserializer()).map(ShortOrTable::Short)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(table)).map(ShortOrTable::Table)
+            }
+        }
+
+        deserializer.deserialize_any(Either(PhantomData))
     }
 }
 

@@ -72,7 +72,8 @@ fn fit_value(
     if findings.is_unreadable(&span) {
         return false;
     }
-    let Some(schema) = alternatives(schema).find(|schema| admits(schema, value.get_ref())) else {
+    let mut alternatives = alternatives(schema).into_iter();
+    let Some(schema) = alternatives.find(|schema| admits(schema, value.get_ref())) else {
         findings.add(unexpected(value, path, schema));
         return false;
     };
@@ -114,6 +115,7 @@ fn admits(schema: &Value, value: &DeValue<'_>) -> bool {
                     && limit("maximum").is_none_or(|most| number <= most)
             })
         }
+        ("boolean", DeValue::Boolean(_)) => true,
         ("array", DeValue::Array(items)) => at_least(items.len(), "minItems"),
         ("object", DeValue::Table(table)) => at_least(table.len(), "minProperties"),
         _ => false,

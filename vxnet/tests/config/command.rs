@@ -46,7 +46,14 @@ fn text(bytes: &[u8]) -> &str {
 
 #[test]
 fn check_sums_a_good_file_up() {
-    for name in ["two-hosts", "two-networks", "ipv6-underlay"] {
+    for name in [
+        "two-hosts",
+        "two-networks",
+        "ipv6-underlay",
+        "vlan-trunk",
+        "multicast",
+        "overlay-vlans",
+    ] {
         let output = vxnet(&["check", &example(name)]);
         assert!(output.status.success(), "{name}: {}", text(&output.stderr));
         assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
@@ -60,6 +67,31 @@ fn check_sums_a_good_file_up() {
          network br0-vxlan: VNI 10, bridge br0, MTU of the underlay less 50, ageing 300 s, subnet \
          192.168.124.0/24, gateway 192.168.124.1 on host1, gateway 192.168.124.2 on host2\n"
     );
+}
+
+#[test]
+fn check_sums_vlans_up() {
+    let output = vxnet(&["check", &example("vlan-trunk")]);
+    assert_eq!(
+        text(&output.stdout),
+        "ok: 2 hosts, 1 network, VXLAN on UDP port 4789\n\
+         host hv1: underlay 192.168.1.11, ovs-network, trunk enp5s0f0 into ovs-network, 2 known \
+         ports\n\
+         host hv2: underlay 192.168.1.12, ovs-network, trunk enp5s0f0 into ovs-network, 2 known \
+         ports\n\
+         network ovs-network: VLANs 1001-1002, bridge ovsbr0, ageing 300 s, portgroups vlan-1001 \
+         vlan-1002 vlan-all, ports without a portgroup are blocked, nothing goes over the \
+         underlay\n"
+    );
+    let output = vxnet(&["check", &example("overlay-vlans")]);
+    let summary = text(&output.stdout);
+    for part in [
+        "trunk enp5s0f0 into office, untagged is VLAN 10",
+        "VLANs 10 20-29 40, VNI 5020 for VLAN 20, bridge br-office",
+        "ageing 600 to 3600 s, flooded to 239.0.0.20",
+    ] {
+        assert!(summary.contains(part), "{part:?} is not in:\n{summary}");
+    }
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn ageing_limits() {
         ("1000000", 1_000_000),
     ] {
         assert_eq!(
-            accepted(&text(ageing)).networks["n"].ageing,
+            accepted(&text(ageing)).networks["n"].segments[&None].ageing,
             Duration::from_secs(seconds)
         );
     }

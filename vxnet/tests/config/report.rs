@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 use vxnet::config::parse;
 
-const VALID: &str = include_str!("../../../examples/two-networks.toml");
+const VALID: [&str; 2] = [
+    include_str!("../../../examples/two-networks.toml"),
+    include_str!("../../../examples/overlay-vlans.toml"),
+];
 
 fn page(text: &str) -> String {
     parse("fabric.toml", text)
@@ -89,9 +92,9 @@ fn a_report_has_colours_only_if_asked() {
     assert_eq!(report.to_string(), report.render(false));
 }
 
-/// Returns the valid file with some of its bytes replaced, removed or doubled.
-fn mutated(edits: &[(prop::sample::Index, u8, String)]) -> String {
-    let mut text = VALID.to_owned();
+/// Returns a valid file with some of its bytes replaced, removed or doubled.
+fn mutated(valid: &str, edits: &[(prop::sample::Index, u8, String)]) -> String {
+    let mut text = valid.to_owned();
     for (at, kind, piece) in edits {
         let places: Vec<usize> = text.char_indices().map(|(place, _)| place).collect();
         if places.is_empty() {
@@ -128,6 +131,8 @@ fn piece() -> impl Strategy<Value = String> {
             "#",
             "[host.host1]\n",
             "host3",
+            "office",
+            "[network.office.vlan.20]\n",
             "0",
             "-",
             "/",
@@ -159,9 +164,10 @@ proptest! {
 
     #[test]
     fn no_mutation_of_a_file_panics(
+        valid in prop::sample::select(&VALID[..]),
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), piece()), 1..8)
     ) {
-        let text = mutated(&edits);
+        let text = mutated(valid, &edits);
         if let Err(report) = parse("fabric.toml", &text) {
             prop_assert!(!report.diagnostics().is_empty());
             for found in report.diagnostics() {

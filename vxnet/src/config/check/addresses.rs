@@ -18,6 +18,44 @@ pub(super) fn underlay(text: &str) -> Result<IpAddr, Fault> {
     }
 }
 
+/// Reads the address that a guest sends from.
+pub(super) fn guest(text: &str) -> Result<IpAddr, Fault> {
+    let address = address(text)?;
+    let class = match unusable(address) {
+        // A guest may well have one, other than a VTEP.
+        Some(_) if is_link_local(address) => return Ok(address),
+        Some(class) => class,
+        None => return Ok(address),
+    };
+    Err(Fault::new(
+        format!("{address} is {class}, which no guest can have"),
+        "write a unicast address such as `192.168.124.16`",
+    ))
+}
+
+/// Reads a multicast group of the underlay.
+pub(super) fn group(text: &str) -> Result<IpAddr, Fault> {
+    let group = address(text)?;
+    let problem = match group {
+        _ if !group.is_multicast() => "is not a multicast address",
+        // RFC 5771 section 4: no router forwards it, and switches flood it.
+        IpAddr::V4(v4) if v4.octets()[..3] == [224, 0, 0] => "never leaves its link",
+        // RFC 4291 section 2.7: interface-local and link-local scope; 0 and 15 are reserved.
+        IpAddr::V6(v6) if matches!(v6.octets()[1] & 0xf, 0..=2) => "never leaves its link",
+        IpAddr::V6(v6) if v6.octets()[1] & 0xf == 0xf => "is of a reserved scope",
+        _ => return Ok(group),
+    };
+    let example = if group.is_ipv4() {
+        "239.0.0.10"
+    } else {
+        "ff08::10"
+    };
+    Err(Fault::new(
+        format!("{group} {problem}"),
+        format!("write a group of your organisation's range, such as `{example}`"),
+    ))
+}
+
 /// Reads an address range for guests.
 pub(super) fn subnet(text: &str) -> Result<IpNet, Fault> {
     let subnet: IpNet = text.parse().map_err(|_| match text.parse::<IpAddr>() {
@@ -126,10 +164,16 @@ fn unusable(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(v4) if v4.is_broadcast() => Some("the broadcast address"),
         IpAddr::V4(v4) if v4.octets()[0] == 0 => Some("an address of \"this network\""),
-        IpAddr::V4(v4) if v4.is_link_local() => Some("a link-local address"),
         // It names a host only together with a link, and peers are not told of links.
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some("a link-local address"),
+        _ if is_link_local(address) => Some("a link-local address"),
         _ => None,
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
     }
 }
 

@@ -8,7 +8,12 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::{Unique, addresses, hosts::Hosts, presence::Present, subnets::Subnets};
+use super::{
+    Unique, addresses,
+    hosts::Hosts,
+    presence::{Present, absence},
+    subnets::Subnets,
+};
 use crate::config::{
     diagnostic::{Diagnostic, Fault, Findings, join, quoted},
     place::{OneOrMany, Placed},
@@ -70,31 +75,6 @@ pub(super) fn check<'r>(
         }
     }
     held
-}
-
-/// Returns what is wrong if a host is not one of those of a network.
-fn absence(
-    host: &str,
-    network: &str,
-    hosts: &Hosts<'_>,
-    present: &Present<'_, '_>,
-    findings: &Findings,
-) -> Option<Fault> {
-    if present.contains_key(host) {
-        return None;
-    }
-    match hosts.find(host) {
-        Err(_) if findings.may_be_unread(&join("host", host)) => None,
-        Err(help) => Some(Fault::new(format!("unknown host {}", quoted(host)), help)),
-        Ok(_) if findings.may_be_unread(&join(network, "hosts")) => None,
-        Ok(_) => Some(Fault::new(
-            format!(
-                "host {} is not one of the hosts of the network",
-                quoted(host)
-            ),
-            "add it to `hosts`, or take its gateway out",
-        )),
-    }
 }
 
 fn shared(address: IpAddr, first: Range<usize>, at: Diagnostic) -> Diagnostic {

@@ -1,10 +1,15 @@
-//! The hosts: their names, underlay addresses and uplinks.
+//! The hosts: their names, underlay addresses, and links to the outside.
 
 use std::{collections::BTreeMap, net::IpAddr, ops::Range};
 
 use ipnet::IpNet;
 
-use super::{Unique, addresses, names};
+use super::{
+    Unique, addresses,
+    links::{Links, Role},
+    names,
+    trunks::{self, Trunks},
+};
 use crate::{
     config::{
         diagnostic::{Diagnostic, Findings, join, quoted},
@@ -14,6 +19,9 @@ use crate::{
     },
     model,
 };
+
+/// What is known of guests' links, by host and link.
+pub(super) type Rules = BTreeMap<String, BTreeMap<String, model::PortRule>>;
 
 /// The hosts of a file, those with faults included: a network may name them all the same.
 pub(super) struct Hosts<'a> {
@@ -28,8 +36,12 @@ pub(super) struct Host<'a> {
     pub(super) place: Range<usize>,
     /// Its VTEP address and where that stands.
     pub(super) underlay: Option<(IpAddr, Range<usize>)>,
-    /// Its uplinks, each with its place.
-    pub(super) uplinks: Vec<(&'a str, Range<usize>)>,
+    /// Its links to the outside.
+    pub(super) links: Links<'a>,
+    /// Those to a physical switch.
+    pub(super) trunks: Trunks<'a>,
+    uplinks: Vec<&'a str>,
+    multicast: Option<&'a str>,
     receive: model::Receive,
 }
 
@@ -47,11 +59,15 @@ impl<'a> Hosts<'a> {
             if let Err(fault) = names::fabric_name(name.get_ref()) {
                 findings.add(fault.at(name.span(), &key));
             }
+            let mut links = Links::new();
             let host = Host {
                 name: name.get_ref(),
                 place: name.span(),
                 underlay: underlay(raw, &key, &mut underlays, findings),
-                uplinks: uplinks(raw.uplinks.value(), &key, findings),
+                uplinks: uplinks(raw.uplinks.value(), &key, &mut links, findings),
+                multicast: multicast(raw, &key, &mut links, findings),
+                trunks: trunks::read(raw, &key, &mut links, findings),
+                links,
                 receive: raw
                     .receive
                     .value()
@@ -95,17 +111,16 @@ impl<'a> Hosts<'a> {
         Some((*address, self.by_name.get(name)?))
     }
 
-    pub(super) fn into_model(self) -> BTreeMap<String, model::Host> {
+    pub(super) fn into_model(self, mut ports: Rules) -> BTreeMap<String, model::Host> {
         let checked = self.by_name.into_values().filter_map(|host| {
             let checked = model::Host {
                 name: host.name.to_owned(),
                 underlay: host.underlay?.0,
-                uplinks: host
-                    .uplinks
-                    .iter()
-                    .map(|(uplink, _)| (*uplink).to_owned())
-                    .collect(),
+                uplinks: host.uplinks.into_iter().map(str::to_owned).collect(),
                 receive: host.receive,
+                multicast: host.multicast.map(str::to_owned),
+                trunks: trunks::to_model(host.trunks),
+                ports: ports.remove(host.name).unwrap_or_default(),
             };
             Some((checked.name.clone(), checked))
         });
@@ -153,24 +168,54 @@ fn underlay(
 fn uplinks<'a>(
     raw: Option<&'a Names>,
     host: &str,
+    links: &mut Links<'a>,
     findings: &mut Findings,
-) -> Vec<(&'a str, Range<usize>)> {
+) -> Vec<&'a str> {
     let key = join(host, "uplinks");
-    let mut seen = Unique::new();
     let mut uplinks = Vec::new();
     for Placed(uplink) in raw.into_iter().flatten() {
         let (name, span) = (uplink.get_ref().as_str(), uplink.span());
         if let Err(fault) = names::link_name(name) {
             findings.add(fault.at(span, &key));
-        } else if let Some(first) = seen.claim(name, span.clone()) {
+        } else if let Some((_, first)) = links.claim(name, Role::Uplink, span.clone()) {
             let message = format!("uplink {} is listed twice", quoted(name));
             let duplicate = Diagnostic::at(span, &key, message)
                 .help("list each uplink once")
                 .related(first, "first used here");
             findings.add(duplicate);
         } else {
-            uplinks.push((name, span));
+            uplinks.push(name);
         }
     }
     uplinks
+}
+
+fn multicast<'a>(
+    raw: &'a raw::Host,
+    host: &str,
+    links: &mut Links<'a>,
+    findings: &mut Findings,
+) -> Option<&'a str> {
+    let link = raw.multicast.0.as_ref()?;
+    let (name, span, key) = (
+        link.get_ref().as_str(),
+        link.span(),
+        join(host, "multicast"),
+    );
+    if let Err(fault) = names::own_link_name(name, "eth1") {
+        findings.add(fault.at(span, &key));
+        return None;
+    }
+    let is_uplink = links.claim(name, Role::Multicast, span.clone()).is_some();
+    let uplinks = raw.uplinks.0.as_ref();
+    if let Some(uplinks) = uplinks.filter(|_| !is_uplink)
+        && !findings.may_be_unread(&join(host, "uplinks"))
+    {
+        let message = format!("{} is not one of the uplinks of the host", quoted(name));
+        let apart = Diagnostic::at(span, &key, message)
+            .help("add it to `uplinks`, or name one of those: what a group receives comes in there")
+            .related(uplinks.span(), "the uplinks");
+        findings.add(apart);
+    }
+    Some(name)
 }

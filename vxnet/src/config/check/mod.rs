@@ -7,16 +7,29 @@ mod addresses;
 mod ageing;
 mod gateways;
 mod hosts;
+mod links;
+mod macs;
 mod names;
 mod networks;
+mod portgroups;
+mod ports;
 mod presence;
+mod segments;
+mod stations;
 mod subnets;
+mod trunks;
+mod vlans;
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
-use self::hosts::Hosts;
+use vxnet_common::map::MAX_SEGMENTS;
+
+use self::{hosts::Hosts, networks::Known};
 use super::{
-    diagnostic::{Diagnostic, Findings},
+    diagnostic::{Diagnostic, Findings, join},
     raw,
 };
 use crate::model::{self, VXLAN_PORT};
@@ -42,12 +55,36 @@ pub(super) fn fabric(raw: &raw::Fabric, findings: &mut Findings) -> Option<model
         findings.add(Diagnostic::of_file(message).help(help));
         return None;
     }
-    let networks = networks::check(raw, &hosts, findings);
+    let (networks, known) = networks::check(raw, &hosts, findings);
+    trunks::check(&hosts, &networks, &known, findings);
+    report_crowded(&hosts, &known, findings);
+    let ports = ports::check(raw, &hosts, &known, findings);
+    drop(known);
     Some(model::Fabric {
-        hosts: hosts.into_model(),
+        hosts: hosts.into_model(ports),
         networks,
         port: raw.port.value().copied().unwrap_or(VXLAN_PORT),
     })
+}
+
+/// Reports the first host with more segments than its tables hold.
+fn report_crowded(hosts: &Hosts<'_>, known: &Known<'_, '_>, findings: &mut Findings) {
+    let mut counts = BTreeMap::<_, usize>::new();
+    for network in known.networks.values() {
+        for host in network.present.keys() {
+            *counts.entry(*host).or_default() += network.kind.segment_count();
+        }
+    }
+    let most = MAX_SEGMENTS as usize - 1;
+    let Some((host, count)) = counts.into_iter().find(|(_, count)| *count > most) else {
+        return;
+    };
+    if let Ok(host) = hosts.find(host) {
+        let message = format!("the host has {count} networks and VLANs, and room for {most}");
+        let crowded = Diagnostic::at(host.place.clone(), &join("host", host.name), message)
+            .help("list only the VLANs that are used, or take the host out of some networks");
+        findings.add(crowded);
+    }
 }
 
 /// Who was first to use a value that must be unique.
@@ -65,5 +102,20 @@ impl<T: Ord> Unique<T> {
         }
         self.0.insert(value, span);
         None
+    }
+
+    /// Claims a value of a list, or reports that it is there already.
+    fn claim_once(&mut self, value: T, span: Range<usize>, key: &str, findings: &mut Findings) {
+        if let Some(first) = self.claim(value, span.clone()) {
+            let twice = Diagnostic::at(span, key, "the value is listed twice")
+                .help("list each value once")
+                .related(first, "first used here");
+            findings.add(twice);
+        }
+    }
+
+    /// Returns the claimed values.
+    fn into_set(self) -> BTreeSet<T> {
+        self.0.into_keys().collect()
     }
 }

@@ -15,7 +15,7 @@ const RESERVED: [&str; 3] = ["lo", "all", "default"];
 /// Beginnings of the names of vxnet's own links.
 const OWN: [&str; 3] = ["vxa-", "vxp-", "vx-"];
 
-/// Returns whether a bridge cannot bear the name: the kernel's own, and those of vxnet's links.
+/// Returns whether the name is the kernel's own or that of one of vxnet's links.
 fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name) || OWN.iter().any(|own| name.starts_with(own))
 }
@@ -35,13 +35,22 @@ pub(super) fn link_name(name: &str) -> Result<(), Fault> {
 
 /// Checks the name of a bridge that vxnet makes.
 pub(super) fn bridge_name(name: &str) -> Result<(), Fault> {
+    own_link_name(name, "br0")
+}
+
+/// Checks the name of a link that carries frames of one purpose, so neither the loopback link nor
+/// one of vxnet's.
+pub(super) fn own_link_name(name: &str, example: &str) -> Result<(), Fault> {
     link_name(name)?;
     if is_reserved(name) {
         let message = format!(
             "{} is a name that Linux or vxnet keeps for itself",
             quoted(name)
         );
-        return Err(Fault::new(message, "choose a name such as `br0`"));
+        return Err(Fault::new(
+            message,
+            format!("choose a name such as `{example}`"),
+        ));
     }
     Ok(())
 }

@@ -66,6 +66,37 @@ fn listed<'h, 'a>(
     present
 }
 
+/// Returns what is wrong if a host is not one of those of a network.
+pub(super) fn absence(
+    host: &str,
+    network: &str,
+    hosts: &Hosts<'_>,
+    present: &Present<'_, '_>,
+    findings: &Findings,
+) -> Option<Fault> {
+    if present.contains_key(host) {
+        return None;
+    }
+    match hosts.find(host) {
+        Err(_) if findings.may_be_unread(&join("host", host)) => None,
+        Err(help) => Some(Fault::new(format!("unknown host {}", quoted(host)), help)),
+        Ok(_) if findings.may_be_unread(&join(network, "hosts")) => None,
+        Ok(_) => Some(Fault::new(
+            format!(
+                "host {} is not one of the hosts of the network",
+                quoted(host)
+            ),
+            "add it to `hosts` of the network, or name another host",
+        )),
+    }
+}
+
+/// Returns whether the hosts of a network reach each other over IPv6, as far as that is known.
+pub(super) fn is_over_ipv6(present: &Present<'_, '_>) -> Option<bool> {
+    let (address, _) = present.values().find_map(|host| host.underlay.as_ref())?;
+    Some(address.is_ipv6())
+}
+
 /// Returns what is wrong if the hosts of a network cannot send to each other.
 fn mixed_families(present: &Present<'_, '_>, at: Diagnostic) -> Option<Diagnostic> {
     let of_family = |is_v4: bool| {

@@ -10,6 +10,7 @@ use crate::config::{
 };
 
 /// The subnets of a network.
+#[derive(Default)]
 pub(super) struct Subnets {
     /// Those that could be read.
     pub(super) nets: Vec<IpNet>,
