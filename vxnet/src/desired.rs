@@ -1,8 +1,12 @@
 //! What a host should be, given the fabric and what it is: a pure function.
 
 mod datapath;
+mod groups;
 mod guard;
+mod ports;
+mod segments;
 mod underlay;
+mod vteps;
 
 use anyhow::{Result, bail};
 use vxnet_common::{addr::Mac, outer};
@@ -25,21 +29,22 @@ pub fn desired(fabric: &Fabric, host: &str, observed: &Observed) -> Result<State
     let networks: Vec<&Network> = fabric.networks_of(&host.name).collect();
     for network in &networks {
         refuse_foreign_link(network, host, &observed.facts)?;
+        ports::refuse_trunk(network, host, &underlay, &observed.facts)?;
     }
     if !networks.is_empty() && !is_gro_link_foreign(&observed.facts) {
         state.insert(Id::GroLink, Spec::GroLink { works: true });
     }
-    let guard = guard::guard(&networks, &underlay, &observed.facts);
+    let guard = guard::guard(&networks, fabric, host, &underlay, &observed.facts);
     state.insert(Id::Guard, Spec::Guard(guard));
     for network in &networks {
-        let mtu = mtu(network, &underlay);
+        let mtu = mtu(network, host, &underlay, &observed.facts);
         let bridge = Bridge {
             mac: bridge_mac(&host.name, network),
             mtu,
             up: true,
         };
         state.insert(Id::Bridge(network.bridge.clone()), Spec::Bridge(bridge));
-        let (port, _) = anchor_names(network.vni.value());
+        let (port, _) = anchor_names(anchor_id(network));
         let bridge = network.bridge.clone();
         state.insert(
             Id::Anchor(port),
@@ -121,10 +126,18 @@ pub fn doubts(fabric: &Fabric, host: &str, facts: &Facts) -> Vec<String> {
              single frames until that link has another name"
         ));
     }
+    for network in fabric.networks_of(&host.name) {
+        ports::doubts(network, host, facts, &mut doubts);
+    }
     let underlay = Underlay::find(fabric, host, facts);
+    groups::doubts(fabric, host, &underlay, facts, &mut doubts);
     let room = room(&underlay);
     for network in fabric.networks_of(&host.name) {
-        if network.mtu.is_some_and(|mtu| u32::from(mtu) > room) {
+        let wants = network
+            .mtu
+            .map(u32::from)
+            .filter(|_| network.is_on_overlay());
+        if wants.is_some_and(|mtu| mtu > room) {
             doubts.push(format!(
                 "the underlay has room for an MTU of {room}, less than network {} wants: larger \
                  frames to other hosts are dropped (too_big)",
@@ -135,10 +148,23 @@ pub fn doubts(fabric: &Fabric, host: &str, facts: &Facts) -> Vec<String> {
     doubts
 }
 
-/// Returns the MTU of a network: what the user says, or what the underlay leaves room for.
-fn mtu(network: &Network, underlay: &Underlay) -> u32 {
-    network.mtu.map_or_else(|| room(underlay), u32::from)
+/// Returns the MTU of a network: what the user says, or what the underlay leaves room for. What is
+/// not on the overlay has the MTU of its trunk link.
+fn mtu(network: &Network, host: &Host, underlay: &Underlay, facts: &Facts) -> u32 {
+    let trunk = host.trunks.get(&network.name);
+    let of_trunk = trunk
+        .and_then(|trunk| facts.link(&trunk.link))
+        .map(|link| link.mtu);
+    let most = if network.is_on_overlay() {
+        room(underlay)
+    } else {
+        of_trunk.unwrap_or(ETHERNET_MTU)
+    };
+    network.mtu.map_or(most, u32::from)
 }
+
+/// The MTU of Ethernet, where nothing else is known.
+const ETHERNET_MTU: u32 = 1500;
 
 /// Returns the MTU that the underlay leaves room for.
 fn room(underlay: &Underlay) -> u32 {
@@ -150,13 +176,33 @@ fn room(underlay: &Underlay) -> u32 {
 /// Returns the MAC address of a host's bridge: always the same, and locally administered. The
 /// kernel would take one of the ports', which changes as guests come and go.
 fn bridge_mac(host: &str, network: &Network) -> Mac {
-    // FNV-1a: stable over versions, which the standard library's hashes do not promise.
-    let text = format!("{host}/{}", network.vni);
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let [a, b, c, d, e, ..] = hash.to_be_bytes();
+    let [a, b, c, d, e, ..] = hash(&format!("{host}/{}", id(network))).to_be_bytes();
     Mac([0x02, a, b, c, d, e])
+}
+
+/// Returns what tells a network from others: its VNI, or its name if it has VLANs.
+fn id(network: &Network) -> String {
+    match network.segments.get(&None).and_then(|segment| segment.vni) {
+        Some(vni) => vni.to_string(),
+        None => network.name.clone(),
+    }
+}
+
+/// Returns the same within the 11 characters that the name of an anchor has for it.
+fn anchor_id(network: &Network) -> String {
+    if network.is_vlan_aware() {
+        format!("n{:08x}", hash(&network.name) >> 32)
+    } else {
+        id(network)
+    }
+}
+
+/// Returns a hash that is the same in all versions (FNV-1a), which the standard library's hashes do
+/// not promise.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]

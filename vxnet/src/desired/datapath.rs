@@ -4,19 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use vxnet_common::{
-    addr::VtepAddr,
+    addr::{VlanId, VtepAddr},
     map::{
-        self, LAYOUT, MAX_PORTS, MAX_SEGMENTS, MAX_VTEPS,
-        fdb::{FdbEntry, FdbKey, origin, place},
+        self, LAYOUT, MAX_PORTS, MAX_SEGMENTS,
         local::Local,
-        port::{Port, flag, kind},
-        segment::{FloodKey, Segment, list},
-        vtep::Vtep,
+        port::{self, flag, kind},
     },
-    outer::Template,
 };
 
-use super::underlay::{Underlay, Uplink, peers};
+use super::{
+    anchor_id, groups,
+    ports::{self, Port, guests},
+    segments::{self, Member, held},
+    underlay::{Underlay, Uplink},
+    vteps,
+};
 use crate::{
     model::{Fabric, Host, Network},
     state::{
@@ -33,32 +35,53 @@ pub(super) fn fill(
     underlay: &Underlay<'_>,
     observed: &Observed,
 ) -> Result<()> {
-    let vteps = vteps(state, fabric, host, underlay, observed)?;
+    let vteps = vteps::fill(state, fabric, host, underlay, observed)?;
+    groups::join(state, fabric, host, underlay, &observed.facts);
     // A network has rows once its bridge exists: they name its ifindex.
     let present: Vec<(&Network, &Link)> = networks
         .iter()
         .filter_map(|network| Some((*network, observed.facts.link(&network.bridge)?)))
         .collect();
     let resolver = local(state, fabric, host, underlay, &present, observed);
-    let held = held(observed, |id, spec| match (id, spec) {
-        (Id::Segment(slot), Spec::Segment(row)) => Some((row.vni, *slot)),
-        _ => None,
+    let wanted = present.iter().flat_map(|(network, _)| {
+        let segments = network.segments.iter();
+        segments.map(|(vid, segment)| segments::identity(network, *vid, segment))
     });
-    let wanted = present.iter().map(|(network, _)| network.vni.value());
-    let segments = allocate("networks", &held, wanted, MAX_SEGMENTS)?;
-    let ports = port_slots(&present, underlay, observed)?;
+    let slots = allocate(
+        "networks",
+        &segments::held_slots(observed),
+        wanted,
+        MAX_SEGMENTS,
+    )?;
+    let ports = port_slots(&present, host, underlay, observed)?;
 
     for (network, bridge) in present {
-        let segment = Member {
-            slot: segments[&network.vni.value()],
-            network,
-            bridge,
-            vteps: fabric
-                .peers_of(network, &host.name)
-                .filter_map(|peer| vteps.get(&VtepAddr::from(peer.underlay)).copied())
-                .collect(),
-        };
-        segment.fill(state, &ports, observed);
+        let of_network: BTreeMap<Option<VlanId>, u32> = network
+            .segments
+            .iter()
+            .map(|(vid, segment)| (*vid, slots[&segments::identity(network, *vid, segment)]))
+            .collect();
+        let host_port = ports[&bridge.ifindex];
+        Port::host(network, bridge, host_port).fill(state, &of_network, host_port);
+        program(state, bridge.ifindex, Hook::TcEgress, "vx_port", observed);
+        let members = links(network, host, bridge, &ports, observed);
+        for port in &members {
+            port.fill(state, &of_network, host_port);
+            let ifindex = port.link.ifindex;
+            program(state, ifindex, Hook::TcIngress, "vx_port", observed);
+        }
+        own_links(state, network, host, bridge, observed);
+        for (vid, segment) in &network.segments {
+            let member = Member {
+                slot: of_network[vid],
+                vid: *vid,
+                segment,
+                network,
+                bridge,
+                host_port,
+            };
+            member.fill(state, fabric, host, &vteps, &members);
+        }
     }
     let stripping: BTreeSet<u32> = underlay
         .stripping(&observed.facts)
@@ -78,99 +101,44 @@ pub(super) fn fill(
     Ok(())
 }
 
-/// A network of this host, with all that its rows refer to.
-struct Member<'a> {
-    slot: u32,
-    network: &'a Network,
-    bridge: &'a Link,
-    vteps: BTreeSet<u32>,
+/// Returns the ports of a network but the host's own.
+fn links<'a>(
+    network: &Network,
+    host: &'a Host,
+    bridge: &Link,
+    slots: &BTreeMap<u32, u32>,
+    observed: &'a Observed,
+) -> Vec<Port<'a>> {
+    let guests = guests(bridge, observed)
+        .into_iter()
+        .map(|link| Port::guest(network, host, link, slots[&link.ifindex]));
+    let trunk = ports::trunk(network, host, &observed.facts)
+        .map(|link| Port::trunk(network, host, link, slots[&link.ifindex]));
+    guests.chain(trunk).collect()
 }
 
-impl Member<'_> {
-    fn fill(&self, state: &mut State, ports: &BTreeMap<u32, u32>, observed: &Observed) {
-        let host_port = ports[&self.bridge.ifindex];
-        self.port(state, self.bridge, kind::HOST, 0, host_port);
-        program(
-            state,
-            self.bridge.ifindex,
-            Hook::TcEgress,
-            "vx_port",
-            observed,
-        );
-        let guests = guests(self.bridge, observed);
-        for (index, link) in (0..).zip(&guests) {
-            let slot = ports[&link.ifindex];
-            let flags = if link.kind == "tun" {
-                flag::XDP_TARGET
-            } else {
-                0
-            };
-            self.port(state, link, kind::GUEST, flags, slot);
-            self.flood(state, list::PORTS, index, slot);
-            program(state, link.ifindex, Hook::TcIngress, "vx_port", observed);
-        }
-        let mut row = Segment {
-            vni: self.network.vni.value(),
-            bridge: self.bridge.ifindex,
-            host_port,
-            mtu: self.bridge.mtu,
-            ageing: u64::try_from(self.network.ageing.as_nanos()).unwrap_or(u64::MAX),
-            flood_ports: guests.len() as u32,
-            flood_vteps: self.vteps.len() as u32,
-            name: map::name(&self.network.name),
-            bridge_name: map::name(&self.network.bridge),
-            ..Segment::FREE
+/// Adds what the links of a network must be like: a trunk link takes everything, a tap has the
+/// network's MTU.
+fn own_links(
+    state: &mut State,
+    network: &Network,
+    host: &Host,
+    bridge: &Link,
+    observed: &Observed,
+) {
+    if let Some(trunk) = ports::trunk(network, host, &observed.facts) {
+        let spec = Spec::Trunk {
+            promiscuous: true,
+            all_vlans: true,
+            up: true,
         };
-        for (index, slot) in (0..).zip(&self.vteps) {
-            row.vteps[(slot / 64) as usize] |= 1 << (slot % 64);
-            self.flood(state, list::VTEPS, index, *slot);
-        }
-        state.insert(Id::Segment(self.slot), Spec::Segment(Box::new(row)));
-        state.insert(Id::Vni(row.vni), Spec::Slot(self.slot));
-        let entry = FdbEntry {
-            slot: host_port,
-            place: place::PORT,
-            origin: origin::STATIC,
-            pad: [0; 2],
-            last_seen: 0,
-        };
-        state.insert(
-            Id::Fdb(FdbKey::new(self.slot, self.bridge.mac)),
-            Spec::Fdb(entry),
-        );
+        state.insert(Id::Trunk(trunk.name.clone()), spec);
     }
-
-    fn port(&self, state: &mut State, link: &Link, kind: u32, flags: u32, slot: u32) {
-        let row = port_row(link, kind, self.slot, flags);
-        state.insert(Id::Port(slot), Spec::Port(row));
-        state.insert(Id::PortSlot(link.ifindex), Spec::Slot(slot));
-    }
-
-    fn flood(&self, state: &mut State, list: u32, index: u32, slot: u32) {
-        let key = FloodKey {
-            segment: self.slot,
-            list,
-            index,
-        };
-        state.insert(Id::Flood(key), Spec::Slot(slot));
-    }
-}
-
-/// Returns the guests' links of a network: the bridge's ports but vxnet's own.
-fn guests<'a>(bridge: &Link, observed: &'a Observed) -> Vec<&'a Link> {
-    let ports = observed.facts.ports_of(bridge.ifindex);
-    ports.filter(|link| !link.is_ours).collect()
-}
-
-fn port_row(link: &Link, kind: u32, segment: u32, flags: u32) -> Port {
-    Port {
-        ifindex: link.ifindex,
-        kind,
-        segment,
-        flags,
-        mac: link.mac.0,
-        pad: [0; 2],
-        name: map::name(&link.name),
+    for tap in guests(bridge, observed)
+        .iter()
+        .filter(|link| link.kind == "tun")
+    {
+        state.insert(Id::PortMtu(tap.name.clone()), Spec::PortMtu(bridge.mtu));
     }
 }
 
@@ -186,10 +154,12 @@ fn uplink(state: &mut State, uplink: &Uplink<'_>, strips: bool, slot: u32, obser
     if observed.runs(link.ifindex, Hook::Xdp) && observed.runs(link.ifindex, Hook::TcIngress) {
         flags |= flag::STRIP;
     }
-    state.insert(
-        Id::Port(slot),
-        Spec::Port(port_row(link, kind::UPLINK, 0, flags)),
-    );
+    let row = port::Port {
+        kind: kind::UPLINK,
+        flags,
+        ..ports::of_link(link)
+    };
+    state.insert(Id::Port(slot), Spec::Port(row));
     state.insert(Id::PortSlot(link.ifindex), Spec::Slot(slot));
     program(state, link.ifindex, Hook::TcIngress, "vx_uplink", observed);
     if strips {
@@ -218,7 +188,7 @@ fn local(
 ) -> Option<u32> {
     let resolver = present
         .iter()
-        .filter_map(|(network, _)| observed.facts.link(&anchor_names(network.vni.value()).0))
+        .filter_map(|(network, _)| observed.facts.link(&anchor_names(anchor_id(network)).0))
         .map(|link| link.ifindex)
         .min();
     // Used once its other end takes what comes out.
@@ -244,52 +214,10 @@ fn local(
     resolver
 }
 
-/// Adds the peers' rows, and returns their slots.
-fn vteps(
-    state: &mut State,
-    fabric: &Fabric,
-    host: &Host,
-    underlay: &Underlay<'_>,
-    observed: &Observed,
-) -> Result<BTreeMap<VtepAddr, u32>> {
-    let held = held(observed, |id, spec| match (id, spec) {
-        (Id::Vtep(slot), Spec::Vtep(row)) => Some((row.address, *slot)),
-        _ => None,
-    });
-    let slots = allocate(
-        "hosts",
-        &held,
-        peers(fabric, host).map(VtepAddr::from),
-        MAX_VTEPS,
-    )?;
-    for (address, slot) in &slots {
-        let name = fabric
-            .hosts
-            .values()
-            .find(|peer| VtepAddr::from(peer.underlay) == *address)
-            .map_or("", |peer| &peer.name);
-        let template = Template::new(
-            underlay.family,
-            VtepAddr::from(host.underlay),
-            *address,
-            fabric.port,
-        );
-        let row = Vtep {
-            address: *address,
-            checksum: template.checksum,
-            header: template.header,
-            name: map::name(name),
-            ..Vtep::FREE
-        };
-        state.insert(Id::Vtep(*slot), Spec::Vtep(Box::new(row)));
-        state.insert(Id::VtepSlot(*address), Spec::Slot(*slot));
-    }
-    Ok(slots)
-}
-
 /// Returns the slots of all links that a program runs on, by ifindex.
 fn port_slots(
     present: &[(&Network, &Link)],
+    host: &Host,
     underlay: &Underlay<'_>,
     observed: &Observed,
 ) -> Result<BTreeMap<u32, u32>> {
@@ -298,21 +226,10 @@ fn port_slots(
         _ => None,
     });
     let mut wanted: BTreeSet<u32> = underlay.uplinks.keys().copied().collect();
-    for (_, bridge) in present {
+    for (network, bridge) in present {
         wanted.insert(bridge.ifindex);
+        wanted.extend(ports::trunk(network, host, &observed.facts).map(|link| link.ifindex));
         wanted.extend(guests(bridge, observed).iter().map(|link| link.ifindex));
     }
     allocate("ports", &held, wanted, MAX_PORTS)
-}
-
-/// Collects which slots are held by what.
-fn held<K: Ord>(
-    observed: &Observed,
-    pick: impl Fn(&Id, &Spec) -> Option<(K, u32)>,
-) -> BTreeMap<K, u32> {
-    observed
-        .state
-        .iter()
-        .filter_map(|(id, spec)| pick(id, spec))
-        .collect()
 }

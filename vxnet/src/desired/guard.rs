@@ -6,11 +6,11 @@
 //! never pass these hooks. Likewise a fence behind the uplinks keeps frames that XDP has stripped
 //! from the host while the TC program that takes them is missing.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _, net::IpAddr};
 
-use super::underlay::Underlay;
+use super::underlay::{Underlay, peers};
 use crate::{
-    model::Network,
+    model::{Fabric, Host, Network},
     state::{Facts, Guard, Link},
 };
 
@@ -18,7 +18,13 @@ use crate::{
 const TABLE: &str = "vxnet";
 
 /// Returns the rules for the host's networks and its uplinks.
-pub(super) fn guard(networks: &[&Network], underlay: &Underlay<'_>, facts: &Facts) -> Guard {
+pub(super) fn guard(
+    networks: &[&Network],
+    fabric: &Fabric,
+    host: &Host,
+    underlay: &Underlay<'_>,
+    facts: &Facts,
+) -> Guard {
     let bridges: Vec<&str> = networks
         .iter()
         .map(|network| network.bridge.as_str())
@@ -28,6 +34,7 @@ pub(super) fn guard(networks: &[&Network], underlay: &Underlay<'_>, facts: &Fact
     } else {
         inverted(&foreign_ports(&bridges, facts))
     };
+    rules.push_str(&no_vxlan(&bridges, fabric, host));
     let stripping = underlay.stripping(facts);
     if !stripping.is_empty() {
         rules.push_str(&fence(&stripping));
@@ -71,6 +78,36 @@ fn bridge_table(rules: impl Fn(&str, &str) -> Vec<String>) -> String {
         (hook.to_owned(), base, rules(bridge_match, link_match))
     };
     table("bridge", HOOKS.into_iter().map(chain))
+}
+
+/// Drops VXLAN that guests send to VTEPs through the host as their router. The ports' programs drop
+/// it by its destination, which the host's rules may translate afterwards; here it is the final one.
+/// A fragment without ports is useless without the first one, which has them.
+fn no_vxlan(bridges: &[&str], fabric: &Fabric, host: &Host) -> String {
+    if bridges.is_empty() {
+        return String::new();
+    }
+    let vteps = |is_v4: bool| {
+        let all: BTreeSet<IpAddr> = peers(fabric, host).chain([host.underlay]).collect();
+        let of_family = all.into_iter().filter(|address| address.is_ipv4() == is_v4);
+        of_family
+            .map(|address| address.to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let bridges: Vec<String> = bridges.iter().map(|name| format!("\"{name}\"")).collect();
+    let bridges = bridges.join(", ");
+    let mut rules = Vec::new();
+    for (family, vteps) in [("ip", vteps(true)), ("ip6", vteps(false))] {
+        if !vteps.is_empty() {
+            rules.push(format!(
+                "iifname {{ {bridges} }} {family} daddr {{ {vteps} }} udp dport {} drop",
+                fabric.port
+            ));
+        }
+    }
+    let base = "type filter hook forward priority filter; policy accept;".to_owned();
+    table("inet", [("no-vxlan".into(), base, rules)].into_iter())
 }
 
 /// Drops, behind our TC program, what an uplink received for another address than its own. The

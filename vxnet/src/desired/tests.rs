@@ -2,14 +2,17 @@
 
 mod bridges;
 mod doubts;
+mod groups;
 mod guard;
 mod peers;
+mod ports;
 mod programs;
 mod refusals;
 mod rounds;
 mod rows;
 pub(crate) mod scene;
 mod underlay;
+mod vlans;
 
 use vxnet_common::map::{
     port::Port,

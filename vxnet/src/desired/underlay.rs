@@ -14,7 +14,7 @@ use crate::{
 pub(super) struct Underlay<'a> {
     /// 4 or 6.
     pub(super) family: u8,
-    /// The smallest MTU of the links in use.
+    /// The smallest MTU of the links in use and of the routes to the peers.
     pub(super) mtu: u32,
     receive: Receive,
     /// Links that packets of peers may come in on, by ifindex.
@@ -42,6 +42,9 @@ impl Uplink<'_> {
     }
 }
 
+/// The least MTU of a path that the networks' MTU follows: that of IPv6 (RFC 8200 section 5).
+const NARROWEST_PATH: u32 = 1280;
+
 /// The kinds of link that can lead to an underlay without being named: hardware and what carries
 /// it. Bridges and taps of other software are not ours to look into.
 const CARRIERS: &[&str] = &["", "veth", "bond", "team", "vlan", "macvlan", "ipvlan"];
@@ -50,7 +53,7 @@ impl<'a> Underlay<'a> {
     /// Finds the links that lead to the host's peers.
     pub(super) fn find(fabric: &Fabric, host: &Host, facts: &'a Facts) -> Self {
         let family = if host.underlay.is_ipv4() { 4 } else { 6 };
-        let in_use: BTreeSet<u32> = if host.uplinks.is_empty() {
+        let mut in_use: BTreeSet<u32> = if host.uplinks.is_empty() {
             peers(fabric, host)
                 .filter_map(|address| facts.routes.get(&address))
                 .copied()
@@ -59,8 +62,13 @@ impl<'a> Underlay<'a> {
             let named = host.uplinks.iter().filter_map(|name| facts.link(name));
             named.map(|link| link.ifindex).collect()
         };
+        // What is sent to multicast groups comes in there.
+        let groups = host.multicast.as_ref().and_then(|name| facts.link(name));
+        in_use.extend(groups.map(|link| link.ifindex));
+        let is_trunk = |link: &Link| host.trunks.values().any(|trunk| trunk.link == link.name);
         let may_stand_by = |link: &Link| {
             host.uplinks.is_empty()
+                && !is_trunk(link)
                 && link.is_ethernet
                 && !link.is_ours
                 && link.master.is_none()
@@ -86,8 +94,13 @@ impl<'a> Underlay<'a> {
             })
             .collect();
         let used = uplinks.values().filter(|uplink| uplink.in_use);
+        let of_links = used.map(|uplink| uplink.link.mtu).min();
+        let of_paths = peers(fabric, host).filter_map(|peer| facts.route_mtu.get(&peer));
+        // Whoever forges an ICMP message can make a path look narrow (RFC 8201 section 6); below
+        // this, the data path judges frame by frame.
+        let of_paths = of_paths.map(|mtu| (*mtu).max(NARROWEST_PATH)).min();
         // Ethernet's usual MTU while nothing leads to the peers yet.
-        let mtu = used.map(|uplink| uplink.link.mtu).min().unwrap_or(1500);
+        let mtu = of_links.into_iter().chain(of_paths).min().unwrap_or(1500);
         Self {
             family,
             mtu,
@@ -120,6 +133,7 @@ impl<'a> Underlay<'a> {
 pub(super) fn peers<'a>(fabric: &'a Fabric, host: &'a Host) -> impl Iterator<Item = IpAddr> {
     let addresses: BTreeSet<IpAddr> = fabric
         .networks_of(&host.name)
+        .filter(|network| network.is_on_overlay())
         .flat_map(|network| fabric.peers_of(network, &host.name))
         .map(|peer| peer.underlay)
         .collect();

@@ -25,6 +25,8 @@ pub struct Facts {
     pub links: BTreeMap<u32, Link>,
     /// By peer: ifindex of the link that the route leaves by.
     pub routes: BTreeMap<IpAddr, u32>,
+    /// By peer: MTU of the path, where a route or a router on the way has told one.
+    pub route_mtu: BTreeMap<IpAddr, u32>,
     /// Links whose driver refused XDP.
     pub xdp_refused: BTreeSet<u32>,
     /// Tags of the programs that this version of vxnet brings, by name.

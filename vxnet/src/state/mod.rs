@@ -6,16 +6,19 @@
 mod facts;
 mod slots;
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use ipnet::IpNet;
 use vxnet_common::{
     addr::{Mac, VtepAddr},
     map::{
+        allowed::AllowedKey,
         fdb::{FdbEntry, FdbKey},
         local::Local,
-        port::Port,
+        neighbour::{Neighbour, NeighbourKey},
+        port::{Port, PortVlans},
         segment::{FloodKey, Segment},
+        vlan::VlanKey,
         vtep::Vtep,
     },
 };
@@ -67,6 +70,12 @@ pub enum Id {
     Anchor(String),
     /// The veth pair on which stripped TCP segments are regrouped.
     GroLink,
+    /// A link to a physical switch, by name: it takes frames for every address and VLAN.
+    Trunk(String),
+    /// That the kernel keeps a multicast group of the underlay joined on a link.
+    Membership(String, IpAddr),
+    /// The MTU of a guest's tap, by the link's name.
+    PortMtu(String),
     /// An address of the host on a bridge.
     Address(String, IpNet),
     /// The row of `LOCAL`.
@@ -75,8 +84,14 @@ pub enum Id {
     Vtep(u32),
     /// A row of `VTEP_SLOTS`.
     VtepSlot(VtepAddr),
+    /// A row of `PORT_VLANS`. It and the next come before the row that sends the programs to them.
+    PortVlans(u32),
+    /// A row of `ALLOWED`.
+    Allowed(AllowedKey),
     /// A row of `PORTS`.
     Port(u32),
+    /// A row of `NEIGHBOURS` that the daemon writes.
+    Neighbour(NeighbourKey),
     /// A row of `FDB` that the daemon writes.
     Fdb(FdbKey),
     /// A row of `FLOOD`.
@@ -85,6 +100,8 @@ pub enum Id {
     Segment(u32),
     /// A row of `VNIS`.
     Vni(u32),
+    /// A row of `VLANS`.
+    Vlan(VlanKey),
     /// A row of `PORT_SLOTS`, by ifindex.
     PortSlot(u32),
     /// A program on a link, by ifindex.
@@ -107,7 +124,18 @@ pub enum Spec {
     GroLink {
         works: bool,
     },
+    Trunk {
+        promiscuous: bool,
+        /// The hardware passes frames of every VLAN.
+        all_vlans: bool,
+        up: bool,
+    },
+    Membership,
+    PortMtu(u32),
     Address,
+    PortVlans(Box<PortVlans>),
+    Allowed,
+    Neighbour(Neighbour),
     Local(Local),
     Vtep(Box<Vtep>),
     Slot(u32),
@@ -157,6 +185,16 @@ impl fmt::Display for Id {
             Self::Bridge(name) => write!(out, "bridge {name}"),
             Self::Anchor(port) => write!(out, "anchor port {port}"),
             Self::GroLink => write!(out, "GRO link {GRO_LINK}"),
+            Self::Trunk(link) => write!(out, "trunk link {link}"),
+            Self::Membership(link, group) => write!(out, "membership of {group} on {link}"),
+            Self::PortMtu(link) => write!(out, "MTU of port {link}"),
+            Self::PortVlans(slot) => write!(out, "VLAN row {slot}"),
+            Self::Allowed(key) => write!(out, "allowed address of port {}", key.port),
+            Self::Neighbour(key) => {
+                let address = VtepAddr::v6(key.address);
+                write!(out, "neighbour {address} of segment {}", key.segment)
+            }
+            Self::Vlan(key) => write!(out, "VLAN {} of network {}", key.vid, key.network),
             Self::Address(link, address) => write!(out, "address {address} on {link}"),
             Self::Local => write!(out, "host row"),
             Self::Vtep(slot) => write!(out, "VTEP row {slot}"),
@@ -185,7 +223,8 @@ pub const GRO_LINK: &str = "vx-gro";
 /// and where they come out, merged.
 pub const GRO_END: &str = "vx-gro-end";
 
-/// Returns the names of an anchor's two ends for a network: the port of the bridge and its peer.
-pub fn anchor_names(vni: u32) -> (String, String) {
-    (format!("vxa-{vni}"), format!("vxp-{vni}"))
+/// Returns the names of an anchor's two ends: the port of the bridge and its peer. Its `id` tells it
+/// from those of other networks, in at most 11 characters.
+pub fn anchor_names(id: impl fmt::Display) -> (String, String) {
+    (format!("vxa-{id}"), format!("vxp-{id}"))
 }

@@ -4,7 +4,7 @@ use vxnet_common::addr::Vni;
 
 use super::{
     bridge, of,
-    scene::{self, ETH1, Machine, fabric, red_fabric, underlay},
+    scene::{self, ETH1, Machine, fabric, plain, red_fabric, underlay},
     settled,
 };
 use crate::{
@@ -73,10 +73,24 @@ fn a_bridges_address_is_its_own_stable_and_local() {
 fn a_changed_vni_replaces_the_anchor() {
     let mut fabric = red_fabric(4);
     let (mut machine, _) = settled(&fabric);
-    fabric.networks.get_mut("red").unwrap().vni = Vni::new(77).unwrap();
+    plain(&mut fabric, "red").vni = Vni::new(77);
     machine
         .settle(|observed| desired(&fabric, "host1", observed))
         .unwrap();
     assert!(machine.observed.facts.link(&scene::anchor(77)).is_some());
     assert!(machine.observed.facts.link(&scene::anchor(10)).is_none());
+}
+
+#[test]
+fn the_mtu_follows_the_narrowest_path_to_a_peer_down_to_a_floor() {
+    let fabric = red_fabric(4);
+    let (mut machine, _) = settled(&fabric);
+    for (path, expected) in [(1400, 1350), (9000, 1450), (552, 1230)] {
+        machine.observed.facts.route_mtu = [(underlay(4, 2), path)].into();
+        assert_eq!(
+            bridge(&of(&fabric, &machine), "br-red").mtu,
+            expected,
+            "{path}"
+        );
+    }
 }

@@ -48,6 +48,12 @@ fn the_guard_names_our_bridges_where_the_kernel_can() {
                 meta obrname "br-red" drop
             }
         }
+        table inet vxnet {
+            chain no-vxlan {
+                type filter hook forward priority filter; policy accept;
+                iifname { "br-blue", "br-red" } ip daddr { 172.31.0.121, 172.31.0.122, 172.31.0.123 } udp dport 4789 drop
+            }
+        }
         "#,
     );
     assert_eq!(guard(&of(&fabric, &Machine::new(4))), expected);
@@ -92,6 +98,12 @@ fn the_guard_spares_foreign_bridges_where_the_kernel_cannot() {
                 type filter hook output priority filter; policy accept;
                 oifname "vnet9" accept
                 drop
+            }
+        }
+        table inet vxnet {
+            chain no-vxlan {
+                type filter hook forward priority filter; policy accept;
+                iifname { "br-red" } ip daddr { 172.31.0.121, 172.31.0.122, 172.31.0.123 } udp dport 4789 drop
             }
         }
         "#,

@@ -21,6 +21,9 @@ use crate::{
     state::{Hook, Id, Observed, Spec, State},
 };
 
+/// What every guest is held to, whatever its portgroup.
+const GUARDED: u32 = flag::NO_VXLAN | flag::NO_DHCP_SERVER | flag::NO_RA;
+
 fn lines(state: &State) -> Vec<String> {
     state.keys().map(ToString::to_string).collect()
 }
@@ -89,13 +92,20 @@ fn then_the_rows_that_name_the_bridge_and_its_guests() {
         ifindex: vm1,
         kind: kind::GUEST,
         segment: slot,
-        flags: flag::XDP_TARGET,
+        flags: flag::XDP_TARGET | GUARDED,
+        network: row.host_port,
+        bum_limit: 0,
+        fdb_limit: 4096,
+        pvid: 0,
         mac: [0x52, 0x54, 0, 0, 0, vm1 as u8],
-        pad: [0; 2],
         name: map::name("vm1"),
     };
     assert_eq!(*tap, expected);
-    assert_eq!(port(&state, vm2).flags, 0, "a veth takes no XDP frames");
+    assert_eq!(
+        port(&state, vm2).flags,
+        GUARDED,
+        "a veth takes no XDP frames"
+    );
 
     let slot_of = |ifindex| match state[&Id::PortSlot(ifindex)] {
         Spec::Slot(slot) => slot,
@@ -106,12 +116,14 @@ fn then_the_rows_that_name_the_bridge_and_its_guests() {
     assert_eq!(members(&state, slot, list::VTEPS), [1, 2]);
     let expected = Segment {
         vni: 10,
+        network: slot_of(bridge_index),
         bridge: bridge_index,
         host_port: slot_of(bridge_index),
         mtu: 1450,
         ageing: 300_000_000_000,
         flood_ports: 2,
         flood_vteps: 2,
+        gateway_v4: [192, 168, 124, 1],
         name: map::name("red"),
         bridge_name: map::name("br-red"),
         vteps: {
@@ -119,17 +131,12 @@ fn then_the_rows_that_name_the_bridge_and_its_guests() {
             vteps[0] = 0b110;
             vteps
         },
+        ..Segment::FREE
     };
     assert_eq!(*row, expected);
 
     let own = FdbKey::new(slot, bridge(&state, "br-red").mac);
-    let entry = FdbEntry {
-        slot: row.host_port,
-        place: place::PORT,
-        origin: origin::STATIC,
-        pad: [0; 2],
-        last_seen: 0,
-    };
+    let entry = FdbEntry::fixed(place::PORT, row.host_port, origin::STATIC);
     assert_eq!(state[&Id::Fdb(own)], Spec::Fdb(entry));
 
     assert_eq!(

@@ -6,7 +6,7 @@ use vxnet_common::{addr::VtepAddr, map::segment::list};
 
 use super::{
     members, of, port,
-    scene::{Machine, fabric, red_fabric, underlay},
+    scene::{Machine, fabric, plain, red_fabric, underlay},
     segment, settled,
 };
 use crate::{
@@ -18,8 +18,7 @@ use crate::{
 #[test]
 fn ageing_is_the_networks() {
     let mut fabric = red_fabric(4);
-    let red = fabric.networks.get_mut("red").unwrap();
-    red.ageing = Duration::from_millis(1500);
+    plain(&mut fabric, "red").ageing = Duration::from_millis(1500);
     let (_, state) = settled(&fabric);
     assert_eq!(segment(&state, 10).1.ageing, 1_500_000_000);
 }

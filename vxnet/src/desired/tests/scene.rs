@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use vxnet_common::addr::{Mac, Vni};
 
 use crate::{
-    model::{AGEING, Fabric, Host, Network, Receive, VXLAN_PORT},
+    model::{Fabric, Host, Network, Receive, Segment, VXLAN_PORT},
     plan::Op,
     state::{GRO_END, GRO_LINK, Hook, Id, Link, Observed, Spec, State, anchor_names},
 };
@@ -35,6 +35,9 @@ pub(crate) fn fabric(family: u8) -> Fabric {
             underlay: underlay(family, number),
             uplinks: Vec::new(),
             receive: Receive::Auto,
+            multicast: None,
+            trunks: BTreeMap::new(),
+            ports: BTreeMap::new(),
         };
         (host.name.clone(), host)
     });
@@ -56,16 +59,23 @@ pub(crate) fn red_fabric(family: u8) -> Fabric {
     fabric
 }
 
+/// Returns the one segment of a network without VLANs.
+pub(crate) fn plain<'a>(fabric: &'a mut Fabric, network: &str) -> &'a mut Segment {
+    let network = fabric.networks.get_mut(network).unwrap();
+    network.segments.get_mut(&None).unwrap()
+}
+
 fn network(name: &str, vni: u32, hosts: &[&str]) -> Network {
     Network {
         name: name.into(),
         bridge: format!("br-{name}"),
-        vni: Vni::new(vni).unwrap(),
         hosts: hosts.iter().map(ToString::to_string).collect(),
         subnets: Vec::new(),
         gateways: BTreeMap::new(),
         mtu: None,
-        ageing: AGEING,
+        segments: BTreeMap::from([(None, Segment::on_overlay(Vni::new(vni).unwrap()))]),
+        portgroups: BTreeMap::new(),
+        default_portgroup: None,
     }
 }
 

@@ -1,0 +1,168 @@
+//! What guests may do and claim, where addresses are fixed, and what is never answered for.
+
+use std::net::IpAddr;
+
+use vxnet_common::{
+    addr::{Mac, VtepAddr},
+    map::{
+        allowed::AllowedKey,
+        fdb::{FdbEntry, FdbKey, origin, place},
+        neighbour::{self, NeighbourKey},
+        port::flag,
+        segment,
+    },
+};
+
+use super::{
+    of, port,
+    scene::{plain, red_fabric, underlay},
+    segment as row_of, settled,
+};
+use crate::{
+    desired::desired,
+    model::{Flood, PortRule, Portgroup, Station, Suppress},
+    state::{Id, Spec, State},
+};
+
+const MAC: Mac = Mac([0x52, 0x54, 0, 0, 0, 1]);
+
+fn slot(state: &State, ifindex: u32) -> u32 {
+    match state[&Id::PortSlot(ifindex)] {
+        Spec::Slot(slot) => slot,
+        _ => panic!("no slot"),
+    }
+}
+
+#[test]
+fn attack15_attack16_rules_and_portgroups_become_flags_and_rows() {
+    let mut fabric = red_fabric(4);
+    let red = fabric.networks.get_mut("red").unwrap();
+    let servers = Portgroup {
+        dhcp_server: true,
+        router: true,
+        isolated: true,
+        locked: true,
+        bum_limit: Some(500),
+        fdb_limit: Some(3),
+        ..Portgroup::default()
+    };
+    red.portgroups.insert("servers".into(), servers);
+    let address: IpAddr = "192.168.124.7".parse().unwrap();
+    let rule = PortRule {
+        portgroup: Some("servers".into()),
+        macs: [MAC].into(),
+        addresses: [address].into(),
+    };
+    fabric
+        .hosts
+        .get_mut("host1")
+        .unwrap()
+        .ports
+        .insert("vm1".into(), rule);
+    let (mut machine, _) = settled(&fabric);
+    let vm1 = machine.add_guest("vm1", "br-red");
+    let vm2 = machine.add_guest("vm2", "br-red");
+    let state = of(&fabric, &machine);
+    let row = port(&state, vm1);
+    let expected = flag::XDP_TARGET
+        | flag::NO_VXLAN
+        | flag::ISOLATED
+        | flag::LOCKED
+        | flag::CHECK_MAC
+        | flag::CHECK_IP;
+    assert_eq!(row.flags, expected);
+    assert_eq!((row.bum_limit, row.fdb_limit), (500, 3));
+    let slot = slot(&state, vm1);
+    assert!(state.contains_key(&Id::Allowed(AllowedKey::mac(slot, MAC))));
+    let key = AllowedKey::ip(slot, VtepAddr::from(address));
+    assert!(state.contains_key(&Id::Allowed(key)));
+    let other = port(&state, vm2);
+    let usual = flag::XDP_TARGET | flag::NO_VXLAN | flag::NO_DHCP_SERVER | flag::NO_RA;
+    assert_eq!((other.flags, other.bum_limit), (usual, 0));
+}
+
+#[test]
+fn checks_come_with_their_addresses_and_go_before_them() {
+    let mut fabric = red_fabric(4);
+    let (mut machine, _) = settled(&fabric);
+    machine.add_guest("vm1", "br-red");
+    let before = of(&fabric, &machine);
+    let rule = PortRule {
+        macs: [MAC].into(),
+        ..PortRule::default()
+    };
+    fabric
+        .hosts
+        .get_mut("host1")
+        .unwrap()
+        .ports
+        .insert("vm1".into(), rule);
+    let after = of(&fabric, &machine);
+    let at = |from: &State, to: &State, what: fn(&Id) -> bool| {
+        let ops = crate::plan::plan(from, to);
+        ops.iter()
+            .position(|op| what(op.id()))
+            .expect("an operation")
+    };
+    let is_allowed = |id: &Id| matches!(id, Id::Allowed(_));
+    let is_port = |id: &Id| matches!(id, Id::Port(_));
+    assert!(at(&before, &after, is_allowed) < at(&before, &after, is_port));
+    assert!(at(&after, &before, is_port) < at(&after, &before, is_allowed));
+}
+
+#[test]
+fn p09_stations_are_fixed_where_the_user_says() {
+    let mut fabric = red_fabric(4);
+    let elsewhere = Mac([0x52, 0x54, 0, 0, 0, 2]);
+    for (mac, host, link) in [(MAC, "host1", "vm1"), (elsewhere, "host2", "vm9")] {
+        let station = Station {
+            host: host.into(),
+            port: link.into(),
+        };
+        plain(&mut fabric, "red").stations.insert(mac, station);
+    }
+    let (mut machine, state) = settled(&fabric);
+    let (red, _) = row_of(&state, 10);
+    let Spec::Slot(peer) = state[&Id::VtepSlot(VtepAddr::from(underlay(4, 2)))] else {
+        panic!("no slot");
+    };
+    let at_peer = FdbEntry::fixed(place::VTEP, peer, origin::STATIC);
+    assert_eq!(
+        state[&Id::Fdb(FdbKey::new(red, elsewhere))],
+        Spec::Fdb(at_peer)
+    );
+    let here = Id::Fdb(FdbKey::new(red, MAC));
+    assert!(!state.contains_key(&here), "its link is not there yet");
+    let vm1 = machine.add_guest("vm1", "br-red");
+    machine
+        .settle(|observed| desired(&fabric, "host1", observed))
+        .unwrap();
+    let state = of(&fabric, &machine);
+    let entry = FdbEntry::fixed(place::PORT, slot(&state, vm1), origin::STATIC);
+    assert_eq!(state[&here], Spec::Fdb(entry));
+}
+
+#[test]
+fn arp_01_floods_and_suppression_are_the_segments() {
+    let mut fabric = red_fabric(4);
+    let red = plain(&mut fabric, "red");
+    red.flood = Flood {
+        unknown_unicast: false,
+        ..Flood::default()
+    };
+    let virtual_address: IpAddr = "192.168.124.100".parse().unwrap();
+    red.suppress = Some(Suppress {
+        except: [virtual_address].into(),
+    });
+    let (_, state) = settled(&fabric);
+    let (slot, row) = row_of(&state, 10);
+    assert_eq!(
+        row.flags,
+        segment::flag::NO_UNKNOWN | segment::flag::SUPPRESS
+    );
+    let key = NeighbourKey::new(slot, VtepAddr::from(virtual_address));
+    let Spec::Neighbour(exempt) = &state[&Id::Neighbour(key)] else {
+        panic!("no row");
+    };
+    assert_eq!(exempt.flags, neighbour::flag::EXEMPT);
+}
