@@ -1,102 +1,41 @@
 //! The daemon: keeps the host as the fabric says.
 //!
 //! It is not in the data path. It sets things up, follows links and routes as they come and go,
-//! and frees expired FDB rows; when it ends, everything it made goes on.
+//! frees expired FDB rows and looks for loops; when it ends, everything it made goes on.
 
+mod assignment;
 mod events;
+mod flaps;
 mod lock;
+mod loops;
+mod places;
+mod probes;
+mod watch;
 
-use std::{collections::BTreeSet, net::IpAddr, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use self::events::Events;
+use self::{events::Events, watch::Watch};
 use crate::{
-    config,
-    desired::{desired, doubts},
     host::{Kernel, Paths, floor, maps::Maps},
-    model::Fabric,
     plan::Op,
-    reconcile::converge,
 };
 
-pub use self::lock::{Lock, is_running};
+pub use self::{
+    assignment::Assignment,
+    lock::{Lock, is_running},
+    loops::{Loop, loops},
+};
 
 /// How long to wait for more events before acting on the first: links change in bursts.
 const SETTLE: Duration = Duration::from_millis(10);
 /// How often the host is looked at without an event: what nobody announces is found then.
 const PATROL: Duration = Duration::from_secs(5);
-
-/// A fabric, and which of its hosts this is.
-pub struct Assignment {
-    pub fabric: Fabric,
-    pub host: String,
-}
-
-impl Assignment {
-    /// Loads the fabric and finds out which host this is: the one named, or the one of the
-    /// machine's name.
-    pub fn load(file: &Path, host: Option<&str>) -> Result<Self> {
-        let fabric = config::load(file)?;
-        let host = match host {
-            Some(host) => host.to_owned(),
-            None => own_name(&fabric)?,
-        };
-        if !fabric.hosts.contains_key(&host) {
-            let names: Vec<&str> = fabric.hosts.keys().map(String::as_str).collect();
-            anyhow::bail!(
-                "{} has no host \"{host}\"\nhint: its hosts are {}",
-                file.display(),
-                names.join(", ")
-            );
-        }
-        Ok(Self { fabric, host })
-    }
-
-    /// Returns the underlay addresses of this host's peers.
-    fn peers(&self) -> BTreeSet<IpAddr> {
-        self.fabric
-            .networks_of(&self.host)
-            .flat_map(|network| self.fabric.peers_of(network, &self.host))
-            .map(|peer| peer.underlay)
-            .collect()
-    }
-
-    /// Returns what is probably not as the user means it, but keeps nothing from working.
-    fn doubts(&self, kernel: &Kernel) -> Vec<String> {
-        kernel
-            .facts()
-            .map(|facts| doubts(&self.fabric, &self.host, facts))
-            .unwrap_or_default()
-    }
-
-    async fn converge(&self, kernel: &mut Kernel) -> Result<Vec<Op>> {
-        converge(kernel, |observed| {
-            desired(&self.fabric, &self.host, observed)
-        })
-        .await
-    }
-}
-
-/// Finds the host that bears this machine's name, with or without its domain.
-fn own_name(fabric: &Fabric) -> Result<String> {
-    let full = nix::unistd::gethostname().context("cannot read the machine's name")?;
-    let full = full.to_string_lossy().into_owned();
-    let short = full.split('.').next().unwrap_or(&full).to_owned();
-    [full, short.clone()]
-        .into_iter()
-        .find(|name| fabric.hosts.contains_key(name))
-        .with_context(|| {
-            format!(
-                "the fabric has no host \"{short}\", which is this machine's name\nhint: say \
-                 which host this is with --host NAME"
-            )
-        })
-}
 
 /// Applies a fabric once, and returns what had to be done and what is doubtful.
 pub async fn apply(assignment: &Assignment, paths: &Paths) -> Result<(Vec<Op>, Vec<String>)> {
@@ -122,6 +61,7 @@ pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bo
     log::info!("host {} is ready ({} changes)", assignment.host, done.len());
     let mut doubts = Vec::new();
     tell(&mut doubts, assignment.doubts(&kernel));
+    let watch = Watch::start(paths)?;
 
     let mut patrol = interval(PATROL);
     patrol.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -146,6 +86,9 @@ pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bo
         }
         match assignment.converge(&mut kernel).await {
             Ok(done) => {
+                if !done.is_empty() {
+                    watch.look_again();
+                }
                 for op in &done {
                     log::info!("{op}");
                 }

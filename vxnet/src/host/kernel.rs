@@ -5,33 +5,23 @@ use std::{
     net::IpAddr,
 };
 
-use anyhow::{Context as _, Result, bail};
-use vxnet_common::{
-    addr::VtepAddr,
-    map::{
-        fdb::place,
-        local::Local,
-        port::Port,
-        segment::Segment,
-        vtep::{NextHop, Vtep},
-    },
-};
-
 use super::{
     Paths,
     attach::{self, Target},
     floor::{self, Attachment},
-    maps::{Maps, absent_is_fine, entries},
+    maps::Maps,
+    membership,
     netlink::{Netlink, SHORTEST_GSO, Seen},
     nft,
     object::Object,
-    offload, sysctl,
+    offload, rows, sysctl, trunk,
 };
 use crate::{
     plan::Op,
     reconcile::Host,
     state::{Bridge, Facts, GRO_END, GRO_LINK, Guard, Hook, Id, Observed, Program, Spec, State},
 };
+use anyhow::{Context as _, Result};
 
 /// The kernel of this host, with vxnet's programs loaded.
 pub struct Kernel {
@@ -126,10 +116,11 @@ impl Kernel {
 
     async fn look(&mut self) -> Result<Facts> {
         self.links = self.netlink.links().await?;
-        let mut routes = BTreeMap::new();
+        let (mut routes, mut route_mtu) = (BTreeMap::new(), BTreeMap::new());
         for peer in &self.peers {
-            if let Some(ifindex) = self.netlink.route(*peer).await {
-                routes.insert(*peer, ifindex);
+            if let Some(route) = self.netlink.route(*peer).await {
+                routes.insert(*peer, route.ifindex);
+                route_mtu.extend(route.mtu.map(|mtu| (*peer, mtu)));
             }
         }
         // A refusal is of a link; another link may get the number.
@@ -143,6 +134,7 @@ impl Kernel {
                 .map(|(i, seen)| (*i, seen.link.clone()))
                 .collect(),
             routes,
+            route_mtu,
             xdp_refused: self.xdp_refused.clone(),
             programs: tags.unwrap_or_default(),
             can_match_bridge: self.can_match_bridge,
@@ -167,6 +159,18 @@ impl Kernel {
             }
         }
         self.observe_anchors(state);
+        self.observe_taps(state);
+    }
+
+    /// The taps of guests, whose MTU vxnet sets.
+    fn observe_taps(&self, state: &mut State) {
+        let ours = |bridge: &Seen| bridge.link.is_ours || bridge.is_adopted;
+        for tap in self.links.values().map(|seen| &seen.link) {
+            let bridge = tap.master.and_then(|master| self.links.get(&master));
+            if tap.kind == "tun" && bridge.is_some_and(ours) {
+                state.insert(Id::PortMtu(tap.name.clone()), Spec::PortMtu(tap.mtu));
+            }
+        }
     }
 
     /// An anchor is there while its link is, in whatever state somebody has brought it.
@@ -215,42 +219,6 @@ impl Kernel {
         }
     }
 
-    fn observe_maps(&self, state: &mut State) -> Result<()> {
-        let Some(maps) = &self.maps else {
-            return Ok(());
-        };
-        if let Some(local) = maps.local()? {
-            state.insert(Id::Local, Spec::Local(local));
-        }
-        for (slot, row) in maps.vteps()? {
-            state.insert(Id::Vtep(slot), Spec::Vtep(Box::new(without_way(row))));
-        }
-        for (slot, row) in maps.ports()? {
-            state.insert(Id::Port(slot), Spec::Port(row));
-        }
-        for (slot, row) in maps.segments()? {
-            state.insert(Id::Segment(slot), Spec::Segment(Box::new(row)));
-        }
-        for (key, row) in maps.fdb()? {
-            if row.origin != vxnet_common::map::fdb::origin::LEARNED {
-                state.insert(Id::Fdb(key), Spec::Fdb(row));
-            }
-        }
-        for (key, slot) in entries(&maps.vtep_slots)? {
-            state.insert(Id::VtepSlot(key), Spec::Slot(slot));
-        }
-        for (key, slot) in entries(&maps.flood)? {
-            state.insert(Id::Flood(key), Spec::Slot(slot));
-        }
-        for (key, slot) in entries(&maps.vnis)? {
-            state.insert(Id::Vni(key), Spec::Slot(slot));
-        }
-        for (key, slot) in entries(&maps.port_slots)? {
-            state.insert(Id::PortSlot(key), Spec::Slot(slot));
-        }
-        Ok(())
-    }
-
     /// Makes a thing, or makes it as `spec` says.
     async fn set(&mut self, id: &Id, spec: &Spec) -> Result<()> {
         match (id, spec) {
@@ -261,44 +229,19 @@ impl Kernel {
                 self.netlink.set_anchor(bridge, port, *mtu).await
             }
             (Id::GroLink, Spec::GroLink { .. }) => self.netlink.set_gro_link().await,
+            (Id::Trunk(link), Spec::Trunk { .. }) => {
+                trunk::set(&self.paths, &self.netlink, link).await
+            }
+            (Id::Membership(link, group), Spec::Membership) => {
+                membership::set(&self.paths, &self.netlink, link, *group).await
+            }
+            (Id::PortMtu(link), Spec::PortMtu(mtu)) => self.netlink.set_mtu(link, *mtu).await,
             (Id::Address(link, net), Spec::Address) => self.netlink.add_address(link, *net).await,
             (Id::Program(ifindex, hook), Spec::Program(program)) => {
                 self.attach(*ifindex, *hook, &program.name)
             }
-            (id, spec) => self.set_row(id, spec),
+            (id, spec) => rows::set(self.maps()?, id, spec),
         }
-    }
-
-    fn set_row(&mut self, id: &Id, spec: &Spec) -> Result<()> {
-        let maps = self.maps()?;
-        match (id, spec) {
-            (Id::Local, Spec::Local(row)) => maps.local.set(0, row, 0)?,
-            (Id::Vtep(slot), Spec::Vtep(row)) => {
-                // The way that the kernel found stays while the peer does.
-                let held = maps.vteps.get(slot, 0)?;
-                let mut row = **row;
-                if held.address == row.address {
-                    (row.active, row.deadline) = (held.active, held.deadline);
-                    row.next_hop = held.next_hop;
-                }
-                maps.vteps.set(*slot, row, 0)?;
-            }
-            (Id::Port(slot), Spec::Port(row)) => {
-                let held = maps.ports.get(slot, 0)?;
-                maps.ports.set(*slot, row, 0)?;
-                if held.ifindex != 0 && held.ifindex != row.ifindex {
-                    forget_port(maps, *slot)?;
-                }
-            }
-            (Id::Segment(slot), Spec::Segment(row)) => maps.segments.set(*slot, **row, 0)?,
-            (Id::Fdb(key), Spec::Fdb(row)) => maps.fdb.insert(key, row, 0)?,
-            (Id::VtepSlot(key), Spec::Slot(slot)) => maps.vtep_slots.insert(key, slot, 0)?,
-            (Id::Flood(key), Spec::Slot(slot)) => maps.flood.insert(key, slot, 0)?,
-            (Id::Vni(key), Spec::Slot(slot)) => maps.vnis.insert(key, slot, 0)?,
-            (Id::PortSlot(key), Spec::Slot(slot)) => maps.port_slots.insert(key, slot, 0)?,
-            (id, _) => bail!("{id} cannot be set to that"),
-        }
-        Ok(())
     }
 
     async fn remove(&mut self, id: &Id, spec: &Spec) -> Result<()> {
@@ -308,39 +251,19 @@ impl Kernel {
             (Id::Bridge(name), _) => self.netlink.remove_bridge(name, self.force).await,
             (Id::Anchor(port), _) => self.netlink.remove_link(port).await,
             (Id::GroLink, _) => self.netlink.remove_gro_link().await,
+            (Id::Trunk(link), _) => trunk::remove(&self.paths, &self.netlink, link).await,
+            (Id::Membership(link, group), _) => {
+                membership::remove(&self.paths, &self.netlink, link, *group).await
+            }
+            // The tap is the guest's, and has no other MTU to go back to.
+            (Id::PortMtu(_), _) => Ok(()),
             (Id::Address(link, net), _) => self.netlink.remove_address(link, *net).await,
             (Id::Program(ifindex, hook), _) => {
                 let link = self.links.get(ifindex).map(|seen| seen.link.name.as_str());
                 attach::detach(&self.paths, *ifindex, link, *hook)
             }
-            (id, _) => self.remove_row(id),
+            (id, _) => rows::remove(self.maps()?, id),
         }
-    }
-
-    fn remove_row(&mut self, id: &Id) -> Result<()> {
-        let maps = self.maps()?;
-        match id {
-            Id::Local => maps.local.set(0, NO_LOCAL, 0)?,
-            Id::Vtep(slot) => {
-                maps.vteps.set(*slot, Vtep::FREE, 0)?;
-                maps.remove_fdb(|_, row| row.place == place::VTEP && row.slot == *slot)?;
-            }
-            Id::Port(slot) => {
-                maps.ports.set(*slot, Port::FREE, 0)?;
-                forget_port(maps, *slot)?;
-            }
-            Id::Segment(slot) => {
-                maps.segments.set(*slot, Segment::FREE, 0)?;
-                maps.remove_fdb(|key, _| key.segment == *slot)?;
-            }
-            Id::Fdb(key) => absent_is_fine(maps.fdb.remove(key))?,
-            Id::VtepSlot(key) => absent_is_fine(maps.vtep_slots.remove(key))?,
-            Id::Flood(key) => absent_is_fine(maps.flood.remove(key))?,
-            Id::Vni(key) => absent_is_fine(maps.vnis.remove(key))?,
-            Id::PortSlot(key) => absent_is_fine(maps.port_slots.remove(key))?,
-            id => bail!("{id} is no row"),
-        }
-        Ok(())
     }
 
     fn attach(&mut self, ifindex: u32, hook: Hook, name: &str) -> Result<()> {
@@ -373,9 +296,13 @@ impl Host for Kernel {
             state.insert(Id::Guard, Spec::Guard(Guard { rules }));
         }
         self.observe_links(&mut state);
+        trunk::observe(&self.paths, &self.links, &mut state)?;
+        membership::observe(&self.paths, &self.links, &mut state)?;
         self.observe_gro_link(&mut state);
         self.observe_programs(&mut state);
-        self.observe_maps(&mut state)?;
+        if let Some(maps) = &self.maps {
+            rows::observe(maps, &mut state)?;
+        }
         Ok(Observed { facts, state })
     }
 
@@ -384,34 +311,6 @@ impl Host for Kernel {
             Op::Create(id, spec) | Op::Change { id, to: spec, .. } => self.set(id, spec).await,
             Op::Delete(id, spec) => self.remove(id, spec).await,
         }
-    }
-}
-
-/// `LOCAL` before anything was written.
-const NO_LOCAL: Local = Local {
-    layout: 0,
-    underlay: VtepAddr::NONE,
-    port: 0,
-    family: 0,
-    pad: 0,
-    gro: 0,
-    resolver: 0,
-    name: [0; 32],
-};
-
-/// Removes what was learned behind a port.
-fn forget_port(maps: &mut Maps, slot: u32) -> Result<()> {
-    maps.remove_fdb(|_, row| row.place == place::PORT && row.slot == slot)?;
-    Ok(())
-}
-
-/// Returns a row of `VTEPS` without what the kernel writes into it.
-fn without_way(row: Vtep) -> Vtep {
-    Vtep {
-        deadline: 0,
-        active: 0,
-        next_hop: [NextHop::default(); 2],
-        ..row
     }
 }
 

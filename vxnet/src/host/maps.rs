@@ -11,11 +11,16 @@ use vxnet_common::{
     addr::VtepAddr,
     map::{
         LAYOUT,
+        allowed::AllowedKey,
+        dropped::{self, Dropped},
         fdb::{FdbEntry, FdbKey},
+        holder::{HeldKey, Holder},
         local::Local,
-        port::Port,
+        neighbour::{Neighbour, NeighbourKey},
+        port::{Port, PortVlans},
         segment::{FloodKey, Segment},
         stats::{PortStats, VtepStats},
+        vlan::VlanKey,
         vtep::Vtep,
     },
     reason::Reason,
@@ -28,6 +33,13 @@ pub struct Maps {
     pub(super) local: Array<MapData, Local>,
     pub(super) port_slots: HashMap<MapData, u32, u32>,
     pub(super) ports: Array<MapData, Port>,
+    pub(super) port_vlans: Array<MapData, PortVlans>,
+    pub(super) allowed: HashMap<MapData, AllowedKey, u32>,
+    pub(super) last_drops: Array<MapData, Dropped>,
+    pub(super) vlans: HashMap<MapData, VlanKey, u32>,
+    pub(super) holders: Array<MapData, Holder>,
+    pub(super) held: HashMap<MapData, HeldKey, FdbKey>,
+    pub(super) neighbours: HashMap<MapData, NeighbourKey, Neighbour>,
     pub(super) port_stats: PerCpuArray<MapData, PortStats>,
     pub(super) drops: PerCpuArray<MapData, u64>,
     pub(super) segments: Array<MapData, Segment>,
@@ -66,6 +78,13 @@ impl Maps {
             local: array(&folder, "LOCAL")?,
             port_slots: hash(&folder, "PORT_SLOTS")?,
             ports: array(&folder, "PORTS")?,
+            port_vlans: array(&folder, "PORT_VLANS")?,
+            allowed: hash(&folder, "ALLOWED")?,
+            last_drops: array(&folder, "LAST_DROPS")?,
+            vlans: hash(&folder, "VLANS")?,
+            holders: array(&folder, "HOLDERS")?,
+            held: hash(&folder, "HELD")?,
+            neighbours: lru_hash(&folder, "NEIGHBOURS")?,
             port_stats: per_cpu(&folder, "PORT_STATS")?,
             drops: per_cpu(&folder, "DROPS")?,
             segments: array(&folder, "SEGMENTS")?,
@@ -92,7 +111,7 @@ impl Maps {
 
     /// Returns the rows of `SEGMENTS` in use, with their slots.
     pub fn segments(&self) -> Result<Vec<(u32, Segment)>> {
-        rows(&self.segments, |segment| segment.vni != 0)
+        rows(&self.segments, |segment| segment.network != 0)
     }
 
     /// Returns the rows of `VTEPS` in use, with their slots.
@@ -115,8 +134,101 @@ impl Maps {
             sum.rx_bytes += cpu.rx_bytes;
             sum.tx_packets += cpu.tx_packets;
             sum.tx_bytes += cpu.tx_bytes;
+            sum.replicas += cpu.replicas;
+            sum.passed += cpu.passed;
         }
         Ok(sum)
+    }
+
+    /// Returns a port's row of `PORT_VLANS`.
+    pub fn port_vlans(&self, slot: u32) -> Result<PortVlans> {
+        Ok(self.port_vlans.get(&slot, 0)?)
+    }
+
+    /// Returns the row of `HOLDERS` of a port or a peer.
+    pub fn holder(&self, holder: u32) -> Result<Holder> {
+        Ok(self.holders.get(&holder, 0)?)
+    }
+
+    /// Shuts a port until that time, on [`clock`]; 0 opens it.
+    pub fn shut(&mut self, port: u32, until: u64) -> Result<()> {
+        // What the kernel counts meanwhile is lost: that costs a window of a limit.
+        let row = self.holder(port)?;
+        let row = Holder {
+            shut_until: until,
+            ..row
+        };
+        Ok(self.holders.set(port, row, 0)?)
+    }
+
+    /// Returns the rows of `NEIGHBOURS`.
+    pub fn neighbours(&self) -> Result<Vec<(NeighbourKey, Neighbour)>> {
+        entries(&self.neighbours)
+    }
+
+    /// Returns the rows of `ALLOWED`.
+    pub fn allowed(&self) -> Result<Vec<AllowedKey>> {
+        Ok(entries(&self.allowed)?
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect())
+    }
+
+    /// Returns the rows of `VLANS`.
+    pub fn vlans(&self) -> Result<Vec<(VlanKey, u32)>> {
+        entries(&self.vlans)
+    }
+
+    /// Returns the rows of `VNIS`.
+    pub fn vnis(&self) -> Result<Vec<(u32, u32)>> {
+        entries(&self.vnis)
+    }
+
+    /// Returns the rows of `FLOOD`.
+    pub fn flood(&self) -> Result<Vec<(FloodKey, u32)>> {
+        entries(&self.flood)
+    }
+
+    /// Returns the address in one place of a holder's ring.
+    pub fn held(&self, key: &HeldKey) -> Result<Option<FdbKey>> {
+        match self.held.get(key, 0) {
+            Ok(held) => Ok(Some(held)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns a row of `FDB`.
+    pub fn fdb_row(&self, key: &FdbKey) -> Result<Option<FdbEntry>> {
+        match self.fdb.get(key, 0) {
+            Ok(row) => Ok(Some(row)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes a row of `FDB`.
+    pub fn set_fdb(&mut self, key: &FdbKey, row: &FdbEntry) -> Result<()> {
+        Ok(self.fdb.insert(key, row, 0)?)
+    }
+
+    /// Removes a row of `FDB`, if there is one.
+    pub fn remove_fdb_row(&mut self, key: &FdbKey) -> Result<()> {
+        absent_is_fine(self.fdb.remove(key))
+    }
+
+    /// Returns the headers that were kept of frames dropped for a reason, latest first.
+    pub fn last_drops(&self, reason: Reason) -> Result<Vec<Dropped>> {
+        let first = reason as u32 * dropped::KEPT;
+        let mut rows = Vec::new();
+        for index in first..first + dropped::KEPT {
+            let row = self.last_drops.get(&index, 0)?;
+            if row.time != 0 {
+                rows.push(row);
+            }
+        }
+        rows.sort_by_key(|row| std::cmp::Reverse(row.time));
+        Ok(rows)
     }
 
     /// Returns a peer's counters, summed over the CPUs, and when it was last heard.
@@ -223,12 +335,16 @@ fn open<K, V>(folder: &Path, name: &str) -> Result<MapData> {
     Ok(map)
 }
 
-fn array<V: Pod>(folder: &Path, name: &str) -> Result<Array<MapData, V>> {
+pub(super) fn array<V: Pod>(folder: &Path, name: &str) -> Result<Array<MapData, V>> {
     Ok(Map::Array(open::<u32, V>(folder, name)?).try_into()?)
 }
 
 fn per_cpu<V: Pod>(folder: &Path, name: &str) -> Result<PerCpuArray<MapData, V>> {
     Ok(Map::PerCpuArray(open::<u32, V>(folder, name)?).try_into()?)
+}
+
+fn lru_hash<K: Pod, V: Pod>(folder: &Path, name: &str) -> Result<HashMap<MapData, K, V>> {
+    Ok(Map::LruHashMap(open::<K, V>(folder, name)?).try_into()?)
 }
 
 fn hash<K: Pod, V: Pod>(folder: &Path, name: &str) -> Result<HashMap<MapData, K, V>> {

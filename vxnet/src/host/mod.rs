@@ -5,14 +5,20 @@
 
 mod attach;
 mod batch;
+pub(crate) mod events;
 pub mod floor;
+pub(crate) mod holders;
 mod kernel;
 pub mod maps;
+mod membership;
+pub(crate) mod memory;
 pub mod netlink;
 mod nft;
 mod object;
 mod offload;
 pub mod paths;
+mod rows;
 mod sysctl;
+mod trunk;
 
 pub use self::{kernel::Kernel, object::bytes as object_bytes, paths::Paths};

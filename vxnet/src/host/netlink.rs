@@ -1,5 +1,9 @@
 //! Links, addresses and routes, through route netlink.
 
+mod flags;
+mod group;
+mod seen;
+
 use std::{collections::BTreeMap, net::IpAddr};
 
 use anyhow::{Context as _, Result, bail};
@@ -9,19 +13,17 @@ use rtnetlink::{
     AddressMessageBuilder, Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder,
     packet_route::{
         address::{AddressAttribute, AddressProtocol, AddressScope},
-        link::{
-            BridgeStpState, InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType,
-            LinkMessage, LinkXdp,
-        },
-        route::RouteAttribute,
+        link::{BridgeStpState, LinkAttribute},
+        route::{RouteAttribute, RouteMetric},
     },
 };
 use std::net::{Ipv4Addr, Ipv6Addr};
-use vxnet_common::addr::Mac;
 
+use self::seen::seen;
 use super::offload;
+use crate::state::{Bridge, GRO_END, GRO_LINK};
 
-use crate::state::{Bridge, GRO_END, GRO_LINK, Link};
+pub(super) use self::seen::Seen;
 
 /// Marks the links that vxnet made, in their alias.
 const OURS: &str = "vxnet";
@@ -42,37 +44,12 @@ pub struct Netlink {
     handle: Handle,
 }
 
-/// A link, and the XDP program on it.
-pub(super) struct Seen {
-    pub(super) link: Link,
-    pub(super) xdp_program: Option<u32>,
-    /// The longest super-packet that the link takes, in bytes.
-    pub(super) gso_max_size: Option<u32>,
-    pub(super) is_adopted: bool,
-    /// What an adopted bridge was before.
-    pub(super) former: Option<Former>,
-    /// The addresses that vxnet added; others are the administrator's.
-    pub(super) own_addresses: Vec<IpNet>,
-}
-
-/// What vxnet changes of an adopted bridge.
-pub(super) struct Former {
-    mac: Mac,
-    mtu: u32,
-}
-
-impl Former {
-    fn parse(alias: &str) -> Option<Self> {
-        let (mac, mtu) = alias.strip_prefix(ADOPTED)?.split_once(' ')?;
-        let bytes: Option<Vec<u8>> = mac
-            .split(':')
-            .map(|byte| u8::from_str_radix(byte, 16).ok())
-            .collect();
-        Some(Self {
-            mac: Mac(bytes?.try_into().ok()?),
-            mtu: mtu.parse().ok()?,
-        })
-    }
+/// A way through the underlay.
+pub(super) struct Route {
+    /// The link that it leaves by.
+    pub(super) ifindex: u32,
+    /// The MTU of the path, where a route or a router on the way has told one.
+    pub(super) mtu: Option<u32>,
 }
 
 impl Netlink {
@@ -98,18 +75,14 @@ impl Netlink {
             .await
             .context("cannot list the addresses")?
         {
-            // A link-local address is the kernel's own business.
-            if message.header.scope == AddressScope::Link {
-                continue;
-            }
-            let address = message
+            let local = message
                 .attributes
                 .iter()
                 .find_map(|attribute| match attribute {
                     AddressAttribute::Local(address) => Some(*address),
                     _ => None,
                 });
-            let address = address.or_else(|| {
+            let address = local.or_else(|| {
                 message
                     .attributes
                     .iter()
@@ -118,14 +91,27 @@ impl Netlink {
                         _ => None,
                     })
             });
-            if let (Some(seen), Some(address)) = (links.get_mut(&message.header.index), address)
-                && let Ok(net) = IpNet::new(address, message.header.prefix_len)
-            {
+            let (Some(seen), Some(address)) = (links.get_mut(&message.header.index), address)
+            else {
+                continue;
+            };
+            let is_own = message
+                .attributes
+                .contains(&AddressAttribute::Protocol(PROTOCOL));
+            if address.is_multicast() {
+                // No address of the host, but a group that the kernel keeps joined.
+                if is_own {
+                    seen.own_groups.push(address);
+                }
+                continue;
+            }
+            // A link-local address is the kernel's own business.
+            if message.header.scope == AddressScope::Link {
+                continue;
+            }
+            if let Ok(net) = IpNet::new(address, message.header.prefix_len) {
                 seen.link.addresses.push(net);
-                if message
-                    .attributes
-                    .contains(&AddressAttribute::Protocol(PROTOCOL))
-                {
+                if is_own {
                     seen.own_addresses.push(net);
                 }
             }
@@ -133,8 +119,8 @@ impl Netlink {
         Ok(links)
     }
 
-    /// Returns the link that packets to an address leave by, if there is a route.
-    pub(super) async fn route(&self, to: IpAddr) -> Option<u32> {
+    /// Returns the way that packets to an address leave by, if there is a route.
+    pub(super) async fn route(&self, to: IpAddr) -> Option<Route> {
         let request = match to {
             IpAddr::V4(to) => RouteMessageBuilder::<Ipv4Addr>::new()
                 .destination_prefix(to, 32)
@@ -147,13 +133,24 @@ impl Netlink {
         // A question about one destination, not a dump.
         request.message_mut().header.table = 0;
         let reply = Box::pin(request.execute()).try_next().await.ok()??;
-        reply
+        let ifindex = reply
             .attributes
             .iter()
             .find_map(|attribute| match attribute {
                 RouteAttribute::Oif(ifindex) => Some(*ifindex),
                 _ => None,
-            })
+            })?;
+        let metrics = reply.attributes.iter().filter_map(|attribute| {
+            let RouteAttribute::Metrics(metrics) = attribute else {
+                return None;
+            };
+            Some(metrics)
+        });
+        let mtu = metrics.flatten().find_map(|metric| match metric {
+            RouteMetric::Mtu(mtu) => Some(*mtu),
+            _ => None,
+        });
+        Some(Route { ifindex, mtu })
     }
 
     /// Makes a bridge, or adopts the one of that name, and sets it up.
@@ -358,57 +355,4 @@ fn address(index: u32, net: IpNet) -> rtnetlink::packet_route::address::AddressM
             .address(net.addr(), net.prefix_len())
             .build(),
     }
-}
-
-fn seen(message: &LinkMessage) -> Seen {
-    let mut link = Link {
-        ifindex: message.header.index,
-        up: message.header.flags.contains(LinkFlags::Up),
-        is_ethernet: message.header.link_layer_type == LinkLayerType::Ether,
-        ..Link::default()
-    };
-    let (mut xdp_program, mut gso_max_size) = (None, None);
-    let mut former = None;
-    for attribute in &message.attributes {
-        match attribute {
-            LinkAttribute::IfName(name) => link.name.clone_from(name),
-            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
-            LinkAttribute::GsoMaxSize(size) => gso_max_size = Some(*size),
-            LinkAttribute::Address(address) => {
-                link.mac = address.as_slice().try_into().map(Mac).unwrap_or_default();
-            }
-            LinkAttribute::Link(lower) => link.lower = Some(*lower),
-            LinkAttribute::Controller(master) => link.master = Some(*master),
-            LinkAttribute::IfAlias(alias) => {
-                link.is_ours = alias == OURS;
-                former = Former::parse(alias);
-            }
-            LinkAttribute::LinkInfo(infos) => {
-                for info in infos {
-                    if let LinkInfo::Kind(kind) = info {
-                        link.kind = kind_name(kind);
-                    }
-                }
-            }
-            LinkAttribute::Xdp(facts) => {
-                xdp_program = facts.iter().find_map(|fact| match fact {
-                    LinkXdp::ProgId(id) => Some(*id),
-                    _ => None,
-                });
-            }
-            _ => {}
-        }
-    }
-    Seen {
-        link,
-        xdp_program,
-        gso_max_size,
-        is_adopted: former.is_some(),
-        former,
-        own_addresses: Vec::new(),
-    }
-}
-
-fn kind_name(kind: &InfoKind) -> String {
-    kind.to_string()
 }

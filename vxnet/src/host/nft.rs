@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::Paths;
 
 /// The families that we have a table in.
-const FAMILIES: [&str; 2] = ["bridge", "netdev"];
+const FAMILIES: [&str; 3] = ["bridge", "inet", "netdev"];
 /// Name of our tables.
 const TABLE: &str = "vxnet";
 const MISSING: &str = "cannot run nft\nhint: install nftables (`apt install nftables`)";

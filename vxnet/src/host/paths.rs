@@ -65,14 +65,20 @@ impl Paths {
     }
 }
 
-/// Returns whether a file of the run folder is vxnet's: `lock`, what is to be restored, or a note
-/// that begins with an ifindex.
+/// The notes in the run folder, without their endings.
+const NOTES: &[&str] = &["guard", "loops", "memberships", "sysctl", "trunks"];
+
+/// Returns whether a file of the run folder is vxnet's: `lock`, a note or the draft of one, or what
+/// begins with an ifindex.
 fn is_note(name: &str) -> bool {
-    let kept = ["lock", "guard.json", "sysctl.json", "sysctl.new"];
+    let is_kept =
+        |(note, ending): (&str, &str)| NOTES.contains(&note) && matches!(ending, "json" | "new");
     let is_of_link = |(ifindex, rest): (&str, &str)| {
         ifindex.parse::<u32>().is_ok() && (rest == "qdisc" || Hook::from_name(rest).is_some())
     };
-    kept.contains(&name) || name.split_once(['-', '.']).is_some_and(is_of_link)
+    name == "lock"
+        || name.split_once('.').is_some_and(is_kept)
+        || name.split_once(['-', '.']).is_some_and(is_of_link)
 }
 
 fn remove_files(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Result<()> {
@@ -125,6 +131,9 @@ mod tests {
         for name in [
             "lock",
             "guard.json",
+            "sysctl.new",
+            "trunks.json",
+            "loops.txt",
             "7-tc-ingress",
             "7.qdisc",
             "data",
@@ -143,7 +152,7 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort();
-        assert_eq!(left, ["7-notes", "data", "folder", "x.qdisc"]);
+        assert_eq!(left, ["7-notes", "data", "folder", "loops.txt", "x.qdisc"]);
         fs::remove_dir_all(run).unwrap();
     }
 }

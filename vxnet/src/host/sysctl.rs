@@ -14,18 +14,7 @@ fn memory(paths: &Paths) -> PathBuf {
 
 /// Returns the former values of the parameters that vxnet has changed.
 fn former(paths: &Paths) -> Result<BTreeMap<String, String>> {
-    match fs::read(memory(paths)) {
-        Ok(text) => serde_json::from_slice(&text)
-            .with_context(|| format!("cannot read {}", memory(paths).display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn remember(paths: &Paths, values: &BTreeMap<String, String>) -> Result<()> {
-    let draft = memory(paths).with_extension("new");
-    fs::write(&draft, serde_json::to_vec(values)?)?;
-    fs::rename(draft, memory(paths)).context("cannot write the former kernel parameters")
+    super::memory::read(&memory(paths))
 }
 
 /// Adds the parameters that vxnet has changed, as they are now.
@@ -43,7 +32,7 @@ pub(super) fn set(paths: &Paths, key: &str, value: &str) -> Result<()> {
     let mut values = former(paths)?;
     if !values.contains_key(key) {
         values.insert(key.into(), read(key)?);
-        remember(paths, &values)?;
+        super::memory::write(&memory(paths), &values)?;
     }
     write(key, value)
 }
@@ -53,7 +42,7 @@ pub(super) fn restore(paths: &Paths, key: &str) -> Result<()> {
     let mut values = former(paths)?;
     if let Some(value) = values.remove(key) {
         write(key, &value)?;
-        remember(paths, &values)?;
+        super::memory::write(&memory(paths), &values)?;
     }
     Ok(())
 }
@@ -64,7 +53,8 @@ pub(super) fn write(key: &str, value: &str) -> Result<()> {
         .with_context(|| format!("cannot set the kernel parameter {key} to {value}"))
 }
 
-fn read(key: &str) -> Result<String> {
+/// Returns the value of a parameter.
+pub(super) fn read(key: &str) -> Result<String> {
     let value = fs::read_to_string(format!("/proc/sys/{key}"))
         .with_context(|| format!("cannot read the kernel parameter {key}"))?;
     Ok(value.trim().to_owned())

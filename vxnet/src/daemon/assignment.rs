@@ -1,0 +1,81 @@
+//! Which host of which fabric this is, and bringing it there.
+
+use std::{collections::BTreeSet, net::IpAddr, path::Path};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    config,
+    desired::{desired, doubts},
+    host::Kernel,
+    model::Fabric,
+    plan::Op,
+    reconcile::converge,
+};
+
+/// A fabric, and which of its hosts this is.
+pub struct Assignment {
+    pub fabric: Fabric,
+    pub host: String,
+}
+
+impl Assignment {
+    /// Loads the fabric and finds out which host this is: the one named, or the one of the
+    /// machine's name.
+    pub fn load(file: &Path, host: Option<&str>) -> Result<Self> {
+        let fabric = config::load(file)?;
+        let host = match host {
+            Some(host) => host.to_owned(),
+            None => own_name(&fabric)?,
+        };
+        if !fabric.hosts.contains_key(&host) {
+            let names: Vec<&str> = fabric.hosts.keys().map(String::as_str).collect();
+            anyhow::bail!(
+                "{} has no host \"{host}\"\nhint: its hosts are {}",
+                file.display(),
+                names.join(", ")
+            );
+        }
+        Ok(Self { fabric, host })
+    }
+
+    /// Returns the underlay addresses of this host's peers.
+    pub(super) fn peers(&self) -> BTreeSet<IpAddr> {
+        self.fabric
+            .networks_of(&self.host)
+            .flat_map(|network| self.fabric.peers_of(network, &self.host))
+            .map(|peer| peer.underlay)
+            .collect()
+    }
+
+    /// Returns what is probably not as the user means it, but keeps nothing from working.
+    pub(super) fn doubts(&self, kernel: &Kernel) -> Vec<String> {
+        kernel
+            .facts()
+            .map(|facts| doubts(&self.fabric, &self.host, facts))
+            .unwrap_or_default()
+    }
+
+    pub(super) async fn converge(&self, kernel: &mut Kernel) -> Result<Vec<Op>> {
+        converge(kernel, |observed| {
+            desired(&self.fabric, &self.host, observed)
+        })
+        .await
+    }
+}
+
+/// Finds the host that bears this machine's name, with or without its domain.
+fn own_name(fabric: &Fabric) -> Result<String> {
+    let full = nix::unistd::gethostname().context("cannot read the machine's name")?;
+    let full = full.to_string_lossy().into_owned();
+    let short = full.split('.').next().unwrap_or(&full).to_owned();
+    [full, short.clone()]
+        .into_iter()
+        .find(|name| fabric.hosts.contains_key(name))
+        .with_context(|| {
+            format!(
+                "the fabric has no host \"{short}\", which is this machine's name\nhint: say \
+                 which host this is with --host NAME"
+            )
+        })
+}

@@ -1,0 +1,106 @@
+//! What a look at a link finds.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use rtnetlink::packet_route::link::{
+    InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
+};
+use vxnet_common::addr::Mac;
+
+use super::{ADOPTED, OURS};
+use crate::state::Link;
+
+/// A link, and the XDP program on it.
+pub(in crate::host) struct Seen {
+    pub(in crate::host) link: Link,
+    pub(in crate::host) xdp_program: Option<u32>,
+    /// The longest super-packet that the link takes, in bytes.
+    pub(in crate::host) gso_max_size: Option<u32>,
+    pub(in crate::host) is_adopted: bool,
+    /// What an adopted bridge was before.
+    pub(in crate::host) former: Option<Former>,
+    /// The addresses that vxnet added; others are the administrator's.
+    pub(in crate::host) own_addresses: Vec<IpNet>,
+    /// The multicast groups that vxnet had the kernel join.
+    pub(in crate::host) own_groups: Vec<IpAddr>,
+    /// The link takes frames for every address because somebody set it so: a socket that wants
+    /// them too (a capture) does not show here.
+    pub(in crate::host) is_promiscuous: bool,
+}
+
+/// What vxnet changes of an adopted bridge.
+pub(in crate::host) struct Former {
+    pub(super) mac: Mac,
+    pub(super) mtu: u32,
+}
+
+impl Former {
+    fn parse(alias: &str) -> Option<Self> {
+        let (mac, mtu) = alias.strip_prefix(ADOPTED)?.split_once(' ')?;
+        let bytes: Option<Vec<u8>> = mac
+            .split(':')
+            .map(|byte| u8::from_str_radix(byte, 16).ok())
+            .collect();
+        Some(Self {
+            mac: Mac(bytes?.try_into().ok()?),
+            mtu: mtu.parse().ok()?,
+        })
+    }
+}
+
+/// Reads a link from the kernel's message; its addresses come in others.
+pub(super) fn seen(message: &LinkMessage) -> Seen {
+    let mut link = Link {
+        ifindex: message.header.index,
+        up: message.header.flags.contains(LinkFlags::Up),
+        is_ethernet: message.header.link_layer_type == LinkLayerType::Ether,
+        ..Link::default()
+    };
+    let (mut xdp_program, mut gso_max_size) = (None, None);
+    let mut former = None;
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => link.name.clone_from(name),
+            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::GsoMaxSize(size) => gso_max_size = Some(*size),
+            LinkAttribute::Address(address) => {
+                link.mac = address.as_slice().try_into().map(Mac).unwrap_or_default();
+            }
+            LinkAttribute::Link(lower) => link.lower = Some(*lower),
+            LinkAttribute::Controller(master) => link.master = Some(*master),
+            LinkAttribute::IfAlias(alias) => {
+                link.is_ours = alias == OURS;
+                former = Former::parse(alias);
+            }
+            LinkAttribute::LinkInfo(infos) => {
+                for info in infos {
+                    if let LinkInfo::Kind(kind) = info {
+                        link.kind = kind_name(kind);
+                    }
+                }
+            }
+            LinkAttribute::Xdp(facts) => {
+                xdp_program = facts.iter().find_map(|fact| match fact {
+                    LinkXdp::ProgId(id) => Some(*id),
+                    _ => None,
+                });
+            }
+            _ => {}
+        }
+    }
+    Seen {
+        link,
+        xdp_program,
+        gso_max_size,
+        is_adopted: former.is_some(),
+        former,
+        own_addresses: Vec::new(),
+        own_groups: Vec::new(),
+        is_promiscuous: message.header.flags.contains(LinkFlags::Promisc),
+    }
+}
+
+fn kind_name(kind: &InfoKind) -> String {
+    kind.to_string()
+}

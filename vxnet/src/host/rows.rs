@@ -1,0 +1,192 @@
+//! The rows of the maps as things that are there or not, set and removed.
+
+use anyhow::{Result, bail};
+use vxnet_common::{
+    addr::VtepAddr,
+    map::{
+        fdb::{origin, place},
+        holder::{self, HeldKey, Holder},
+        local::Local,
+        neighbour,
+        port::{self, Port, PortVlans},
+        segment::Segment,
+        vtep::{NextHop, Vtep},
+    },
+};
+
+use super::maps::{Maps, absent_is_fine, entries};
+use crate::state::{Id, Spec, State};
+
+/// Adds the rows that the maps hold.
+pub(super) fn observe(maps: &Maps, state: &mut State) -> Result<()> {
+    if let Some(local) = maps.local()? {
+        state.insert(Id::Local, Spec::Local(local));
+    }
+    for (slot, row) in maps.vteps()? {
+        state.insert(Id::Vtep(slot), Spec::Vtep(Box::new(without_way(row))));
+    }
+    for (slot, row) in maps.ports()? {
+        state.insert(Id::Port(slot), Spec::Port(row));
+    }
+    for (slot, row) in maps.segments()? {
+        state.insert(Id::Segment(slot), Spec::Segment(Box::new(row)));
+    }
+    for (key, row) in maps.fdb()? {
+        if row.origin == origin::STATIC {
+            state.insert(Id::Fdb(key), Spec::Fdb(row));
+        }
+    }
+    observe_ports(maps, state)?;
+    for (key, slot) in maps.vlans()? {
+        state.insert(Id::Vlan(key), Spec::Slot(slot));
+    }
+    for (key, row) in maps.neighbours()? {
+        if row.flags & neighbour::flag::EXEMPT != 0 {
+            state.insert(Id::Neighbour(key), Spec::Neighbour(row));
+        }
+    }
+    for (key, slot) in entries(&maps.vtep_slots)? {
+        state.insert(Id::VtepSlot(key), Spec::Slot(slot));
+    }
+    for (key, slot) in entries(&maps.flood)? {
+        state.insert(Id::Flood(key), Spec::Slot(slot));
+    }
+    for (key, slot) in entries(&maps.vnis)? {
+        state.insert(Id::Vni(key), Spec::Slot(slot));
+    }
+    for (key, slot) in entries(&maps.port_slots)? {
+        state.insert(Id::PortSlot(key), Spec::Slot(slot));
+    }
+    Ok(())
+}
+
+/// Adds what belongs to ports.
+fn observe_ports(maps: &Maps, state: &mut State) -> Result<()> {
+    for (slot, row) in maps.ports()? {
+        if row.flags & port::flag::TAGGED != 0 {
+            let vlans = Box::new(maps.port_vlans(slot)?);
+            state.insert(Id::PortVlans(slot), Spec::PortVlans(vlans));
+        }
+    }
+    for key in maps.allowed()? {
+        state.insert(Id::Allowed(key), Spec::Allowed);
+    }
+    Ok(())
+}
+
+/// Writes a row.
+pub(super) fn set(maps: &mut Maps, id: &Id, spec: &Spec) -> Result<()> {
+    match (id, spec) {
+        (Id::Local, Spec::Local(row)) => maps.local.set(0, row, 0)?,
+        (Id::Vtep(slot), Spec::Vtep(row)) => {
+            // The way that the kernel found stays while the peer does.
+            let held = maps.vteps.get(slot, 0)?;
+            let mut row = **row;
+            let keeps_way = row.deadline != Vtep::NEVER && held.deadline != Vtep::NEVER;
+            if held.address == row.address && keeps_way {
+                (row.active, row.deadline) = (held.active, held.deadline);
+                row.next_hop = held.next_hop;
+            }
+            maps.vteps.set(*slot, row, 0)?;
+        }
+        (Id::Port(slot), Spec::Port(row)) => {
+            let held = maps.ports.get(slot, 0)?;
+            maps.ports.set(*slot, row, 0)?;
+            if held.ifindex != 0 && held.ifindex != row.ifindex {
+                forget_port(maps, *slot)?;
+            }
+        }
+        (Id::Segment(slot), Spec::Segment(row)) => maps.segments.set(*slot, **row, 0)?,
+        (Id::PortVlans(slot), Spec::PortVlans(row)) => maps.port_vlans.set(*slot, **row, 0)?,
+        (Id::Allowed(key), Spec::Allowed) => maps.allowed.insert(key, 1, 0)?,
+        (Id::Neighbour(key), Spec::Neighbour(row)) => maps.neighbours.insert(key, row, 0)?,
+        (Id::Vlan(key), Spec::Slot(slot)) => maps.vlans.insert(key, slot, 0)?,
+        (Id::Fdb(key), Spec::Fdb(row)) => maps.fdb.insert(key, row, 0)?,
+        (Id::VtepSlot(key), Spec::Slot(slot)) => maps.vtep_slots.insert(key, slot, 0)?,
+        (Id::Flood(key), Spec::Slot(slot)) => maps.flood.insert(key, slot, 0)?,
+        (Id::Vni(key), Spec::Slot(slot)) => maps.vnis.insert(key, slot, 0)?,
+        (Id::PortSlot(key), Spec::Slot(slot)) => maps.port_slots.insert(key, slot, 0)?,
+        (id, _) => bail!("{id} cannot be set to that"),
+    }
+    Ok(())
+}
+
+/// Removes a row, and what was learned by it.
+pub(super) fn remove(maps: &mut Maps, id: &Id) -> Result<()> {
+    match id {
+        Id::Local => maps.local.set(0, NO_LOCAL, 0)?,
+        Id::Vtep(slot) => {
+            maps.vteps.set(*slot, Vtep::FREE, 0)?;
+            maps.remove_fdb(|_, row| row.place == place::VTEP && row.slot == *slot)?;
+            forget_holder(maps, holder::of_vtep(*slot))?;
+        }
+        Id::Port(slot) => {
+            maps.ports.set(*slot, Port::FREE, 0)?;
+            forget_port(maps, *slot)?;
+        }
+        Id::Segment(slot) => {
+            maps.segments.set(*slot, Segment::FREE, 0)?;
+            maps.remove_fdb(|key, _| key.segment == *slot)?;
+            for (key, _) in maps.neighbours()? {
+                if key.segment == *slot {
+                    absent_is_fine(maps.neighbours.remove(&key))?;
+                }
+            }
+        }
+        Id::PortVlans(slot) => maps.port_vlans.set(*slot, PortVlans::NONE, 0)?,
+        Id::Allowed(key) => absent_is_fine(maps.allowed.remove(key))?,
+        Id::Neighbour(key) => absent_is_fine(maps.neighbours.remove(key))?,
+        Id::Vlan(key) => absent_is_fine(maps.vlans.remove(key))?,
+        Id::Fdb(key) => absent_is_fine(maps.fdb.remove(key))?,
+        Id::VtepSlot(key) => absent_is_fine(maps.vtep_slots.remove(key))?,
+        Id::Flood(key) => absent_is_fine(maps.flood.remove(key))?,
+        Id::Vni(key) => absent_is_fine(maps.vnis.remove(key))?,
+        Id::PortSlot(key) => absent_is_fine(maps.port_slots.remove(key))?,
+        id => bail!("{id} is no row"),
+    }
+    Ok(())
+}
+
+/// `LOCAL` before anything was written.
+const NO_LOCAL: Local = Local {
+    layout: 0,
+    underlay: VtepAddr::NONE,
+    port: 0,
+    family: 0,
+    pad: 0,
+    gro: 0,
+    resolver: 0,
+    name: [0; 32],
+};
+
+/// Removes what was learned behind a port.
+fn forget_port(maps: &mut Maps, slot: u32) -> Result<()> {
+    maps.remove_fdb(|_, row| row.place == place::PORT && row.slot == slot)?;
+    forget_holder(maps, slot)
+}
+
+/// Empties the ring of a holder whose slot somebody else may get.
+fn forget_holder(maps: &mut Maps, holder: u32) -> Result<()> {
+    let learned = maps.holder(holder)?.learned;
+    maps.holders.set(holder, Holder::default(), 0)?;
+    // No ring is longer than this, and none has more rows than were learned.
+    for place in 0..learned.min(u64::from(holder::VTEP_FDB_LIMIT)) {
+        let place = place as u32;
+        absent_is_fine(maps.held.remove(&HeldKey { holder, place }))?;
+    }
+    Ok(())
+}
+
+/// Returns a row of `VTEPS` without what the kernel writes into it.
+fn without_way(row: Vtep) -> Vtep {
+    // That of a group is the daemon's own.
+    if row.deadline == Vtep::NEVER {
+        return row;
+    }
+    Vtep {
+        deadline: 0,
+        active: 0,
+        next_hop: [NextHop::default(); 2],
+        ..row
+    }
+}
