@@ -1,5 +1,7 @@
 //! `vxnet fdb`.
 
+mod add;
+
 use std::{collections::BTreeMap, net::IpAddr, process::ExitCode};
 
 use anyhow::{Result, bail};
@@ -7,7 +9,7 @@ use serde::Serialize;
 use vxnet_common::{
     addr::Mac,
     map::{
-        fdb::{FdbEntry, FdbKey, origin, place},
+        fdb::{FROZEN, FdbEntry, FdbKey, flag, origin, place},
         name_str,
         port::{self, kind},
         segment::Segment,
@@ -15,7 +17,10 @@ use vxnet_common::{
     },
 };
 
-use super::output::{self, Format, Row, or_dash};
+use super::{
+    output::{self, Format, Row, or_dash},
+    words::parse_mac,
+};
 use crate::host::{
     Paths,
     maps::{Maps, clock},
@@ -28,16 +33,20 @@ pub(super) enum Command {
     Show {
         #[command(flatten)]
         filter: Filter,
-        /// Only this address
-        #[arg(long, value_name = "MAC", value_parser = parse_mac)]
-        mac: Option<Mac>,
         #[command(flatten)]
         format: Format,
     },
+    /// Say where an address is: it never ages and never moves
+    Add(add::Add),
+    /// Forget one address
+    Del(add::Del),
     /// Forget learned addresses
     Flush {
         #[command(flatten)]
         filter: Filter,
+        /// Forget those of `fdb add` too
+        #[arg(long)]
+        all_manual: bool,
         #[command(flatten)]
         format: Format,
     },
@@ -49,6 +58,12 @@ pub(super) struct Filter {
     /// Only rows of this network
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
+    /// Only rows of this VLAN
+    #[arg(long, value_name = "VID")]
+    vlan: Option<u16>,
+    /// Only rows of this address
+    #[arg(long, value_name = "MAC", value_parser = parse_mac)]
+    mac: Option<Mac>,
     /// Only rows behind this local port
     #[arg(long, value_name = "LINK")]
     port: Option<String>,
@@ -63,6 +78,8 @@ impl Filter {
         self.network
             .as_ref()
             .is_none_or(|name| *name == row.network)
+            && self.vlan.is_none_or(|vlan| row.vlan == Some(vlan))
+            && self.mac.is_none_or(|mac| mac.to_string() == row.mac)
             && self
                 .port
                 .as_ref()
@@ -71,22 +88,6 @@ impl Filter {
                 .vtep
                 .is_none_or(|address| row.vtep == Some(address.to_string()))
     }
-}
-
-/// Reads an address as it is usually written: six bytes in hexadecimal with colons.
-fn parse_mac(text: &str) -> Result<Mac, String> {
-    let bytes: Option<Vec<u8>> = text
-        .split(':')
-        .map(|byte| {
-            u8::from_str_radix(byte, 16)
-                .ok()
-                .filter(|_| byte.len() == 2)
-        })
-        .collect();
-    bytes
-        .and_then(|bytes| bytes.try_into().ok())
-        .map(Mac)
-        .ok_or_else(|| "write six bytes, as in 52:54:00:12:34:56".to_owned())
 }
 
 /// How many rows a flush removed.
@@ -99,23 +100,24 @@ pub(super) fn run(command: &Command, paths: &Paths) -> Result<ExitCode> {
     let mut maps = Maps::open(paths)?;
     let view = View::read(&maps)?;
     match command {
-        Command::Show {
+        Command::Show { filter, format } => {
+            view.check(filter)?;
+            let mut rows = view.rows(&maps)?;
+            rows.retain(|row| filter.matches(row));
+            output::rows(*format, &rows)
+        }
+        Command::Add(args) => args.run(&view, &mut maps),
+        Command::Del(args) => args.run(&view, &mut maps),
+        Command::Flush {
             filter,
-            mac,
+            all_manual,
             format,
         } => {
             view.check(filter)?;
-            let mut rows = view.rows(&maps)?;
-            rows.retain(|row| {
-                filter.matches(row) && mac.is_none_or(|mac| mac.to_string() == row.mac)
-            });
-            output::rows(*format, &rows)
-        }
-        Command::Flush { filter, format } => {
-            view.check(filter)?;
             let flushed = maps.remove_fdb(|key, entry| {
-                entry.origin == origin::LEARNED
-                    && view.row(key, entry).is_some_and(|row| filter.matches(&row))
+                let may_go = entry.origin == origin::LEARNED
+                    || (*all_manual && entry.origin == origin::MANUAL);
+                may_go && view.row(key, entry).is_some_and(|row| filter.matches(&row))
             })?;
             if format.json {
                 return output::json(&Flushed { flushed });
@@ -129,6 +131,7 @@ pub(super) fn run(command: &Command, paths: &Paths) -> Result<ExitCode> {
 #[derive(Serialize)]
 struct Entry {
     network: String,
+    vlan: Option<u16>,
     mac: String,
     /// `local`, `vtep` or `host`.
     r#where: &'static str,
@@ -136,16 +139,22 @@ struct Entry {
     vtep: Option<String>,
     /// Seconds since the address was last a source; none for what does not age.
     age_s: Option<u64>,
+    /// `learned`, `sticky` (learned, but does not move), `static` or `manual`.
     origin: &'static str,
+    /// `frozen`: it has moved too often, and moves no more for a while.
+    flags: Vec<&'static str>,
 }
 
 impl Row for Entry {
-    const HEADINGS: &'static [&'static str] =
-        &["NETWORK", "MAC", "WHERE", "PORT", "VTEP", "AGE", "ORIGIN"];
+    const HEADINGS: &'static [&'static str] = &[
+        "NETWORK", "VLAN", "MAC", "WHERE", "PORT", "VTEP", "AGE", "ORIGIN", "FLAGS",
+    ];
+    const SPARSE: &'static [&'static str] = &["VLAN", "FLAGS"];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.network.clone(),
+            or_dash(self.vlan.as_ref()),
             self.mac.clone(),
             self.r#where.into(),
             or_dash(self.port.as_ref()),
@@ -153,6 +162,11 @@ impl Row for Entry {
             self.age_s
                 .map_or_else(|| "-".into(), |age| format!("{age}s")),
             self.origin.into(),
+            or_dash(
+                (!self.flags.is_empty())
+                    .then(|| self.flags.join(","))
+                    .as_ref(),
+            ),
         ]
     }
 }
@@ -207,7 +221,7 @@ impl View {
             .iter()
             .filter_map(|(key, entry)| self.row(key, entry))
             .collect();
-        rows.sort_by(|a, b| (&a.network, &a.mac).cmp(&(&b.network, &b.mac)));
+        rows.sort_by(|a, b| (&a.network, a.vlan, &a.mac).cmp(&(&b.network, b.vlan, &b.mac)));
         Ok(rows)
     }
 
@@ -232,12 +246,67 @@ impl View {
         let is_learned = entry.origin == origin::LEARNED;
         Some(Entry {
             network: name_str(&segment.name).into(),
+            vlan: (segment.vid != 0).then_some(segment.vid),
             mac: Mac(key.mac).to_string(),
             r#where: place,
             port,
             vtep,
             age_s: is_learned.then(|| self.now.saturating_sub(entry.last_seen) / 1_000_000_000),
-            origin: if is_learned { "learned" } else { "static" },
+            origin: origin_name(entry),
+            flags: if is_learned && entry.moves == FROZEN {
+                vec!["frozen"]
+            } else {
+                Vec::new()
+            },
         })
     }
+
+    /// Returns the slot and the row of a segment: a network, or one VLAN of it.
+    fn segment(&self, network: &str, vlan: Option<u16>) -> Result<(u32, &Segment)> {
+        let of_network: Vec<(u32, &Segment)> = self
+            .segments
+            .iter()
+            .filter(|(_, row)| name_str(&row.name) == network)
+            .map(|(slot, row)| (*slot, row))
+            .collect();
+        if of_network.is_empty() {
+            bail!("there is no network \"{network}\"\nhint: `vxnet network show` lists them");
+        }
+        if let Some(found) = of_network
+            .iter()
+            .find(|(_, row)| row.vid == vlan.unwrap_or(0))
+        {
+            return Ok(*found);
+        }
+        let mut vids: Vec<u16> = of_network.iter().map(|(_, row)| row.vid).collect();
+        vids.sort_unstable();
+        let vids = vids
+            .iter()
+            .map(u16::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
+        match vlan {
+            None => bail!("network {network} has VLANs\nhint: add --vlan, one of {vids}"),
+            Some(_) if vids == "0" => {
+                bail!("network {network} has no VLANs\nhint: leave --vlan out")
+            }
+            Some(vlan) => {
+                bail!("network {network} has no VLAN {vlan} on this host\nhint: it has {vids}")
+            }
+        }
+    }
 }
+
+/// Returns the word for who wrote a row.
+fn origin_name(row: &FdbEntry) -> &'static str {
+    match row.origin {
+        origin::LEARNED if row.flags & flag::STICKY != 0 => "sticky",
+        origin::LEARNED => "learned",
+        origin::MANUAL => "manual",
+        origin::CONTROL => "control",
+        _ => "static",
+    }
+}
+
+#[cfg(test)]
+mod tests;

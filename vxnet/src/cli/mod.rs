@@ -3,15 +3,21 @@
 mod apply;
 mod check;
 mod daemon;
+mod decode;
 mod drop;
 mod fdb;
+mod loops;
+mod neighbour;
 mod network;
 mod output;
 mod port;
 mod schema;
 mod status;
 mod teardown;
+mod trace;
+mod verify;
 mod vtep;
+mod words;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -72,15 +78,22 @@ enum Command {
     /// Show ports
     #[command(subcommand)]
     Port(port::Command),
-    /// Show and flush the forwarding table
+    /// Show and change the forwarding table
     #[command(subcommand)]
     Fdb(fdb::Command),
+    /// Show who has which IP address, as far as that is answered in place
+    #[command(subcommand)]
+    Neighbour(neighbour::Command),
     /// Show the other hosts
     #[command(subcommand)]
     Vtep(vtep::Command),
     /// Show what was dropped, and why
     #[command(subcommand)]
     Drop(drop::Command),
+    /// Show which way a frame would take, without sending it
+    Trace(trace::Args),
+    /// Check that every frame is accounted for
+    Verify(verify::Args),
     /// Print a completion script for a shell
     Completion { shell: clap_complete::Shell },
 }
@@ -103,6 +116,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Fdb(command) => fdb::run(&command, &paths),
         Command::Vtep(command) => vtep::run(&command, &paths),
         Command::Drop(command) => drop::run(&command, &paths),
+        Command::Neighbour(command) => neighbour::run(&command, &paths),
+        Command::Trace(args) => trace::run(&args, &paths),
+        Command::Verify(args) => verify::run(&args, &paths),
         Command::Completion { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
             clap_complete::generate(shell, &mut command, "vxnet", &mut std::io::stdout());

@@ -17,6 +17,8 @@ pub(super) struct Format {
 pub(super) trait Row: Serialize {
     /// Headings of the columns.
     const HEADINGS: &'static [&'static str];
+    /// Those that are left out if no row has anything there but a dash.
+    const SPARSE: &'static [&'static str] = &[];
 
     /// Returns the cells for people.
     fn cells(&self) -> Vec<String>;
@@ -49,9 +51,25 @@ pub(super) fn table<R: Row>(rows: &[R]) -> String {
         .iter()
         .map(|heading| (*heading).to_owned())
         .collect();
-    let lines: Vec<Vec<String>> = std::iter::once(headings)
+    let mut lines: Vec<Vec<String>> = std::iter::once(headings)
         .chain(rows.iter().map(Row::cells))
         .collect();
+    for heading in R::SPARSE {
+        let is_empty = |column: &usize| lines[1..].iter().all(|line| line[*column] == "-");
+        let column = R::HEADINGS.iter().position(|other| other == heading);
+        if let Some(column) = column.filter(is_empty) {
+            for line in &mut lines {
+                line[column].clear();
+            }
+        }
+    }
+    // No heading is empty but those of columns that are left out.
+    let shown: Vec<usize> = (0..R::HEADINGS.len())
+        .filter(|column| !lines[0][*column].is_empty())
+        .collect();
+    for line in &mut lines {
+        *line = shown.iter().map(|column| line[*column].clone()).collect();
+    }
     let width = |column: usize| {
         lines
             .iter()
@@ -59,9 +77,7 @@ pub(super) fn table<R: Row>(rows: &[R]) -> String {
             .map(|cell| cell.chars().count())
             .max()
     };
-    let widths: Vec<usize> = (0..R::HEADINGS.len())
-        .map(|c| width(c).unwrap_or(0))
-        .collect();
+    let widths: Vec<usize> = (0..shown.len()).map(|c| width(c).unwrap_or(0)).collect();
     let mut text = String::new();
     for line in &lines {
         let mut padded = String::new();
@@ -92,6 +108,27 @@ mod tests {
         fn cells(&self) -> Vec<String> {
             vec![self.0.into(), self.1.to_string()]
         }
+    }
+
+    #[derive(Serialize)]
+    struct Triple(&'static str, &'static str, &'static str);
+
+    impl Row for Triple {
+        const HEADINGS: &'static [&'static str] = &["A", "B", "C"];
+        const SPARSE: &'static [&'static str] = &["B"];
+
+        fn cells(&self) -> Vec<String> {
+            [self.0, self.1, self.2].map(String::from).to_vec()
+        }
+    }
+
+    #[test]
+    fn sparse_columns_show_only_what_is_there() {
+        let empty = [Triple("1", "-", "3"), Triple("4", "-", "-")];
+        assert_eq!(table(&empty), "A  C\n1  3\n4  -\n");
+        let full = [Triple("1", "-", "3"), Triple("4", "5", "-")];
+        assert_eq!(table(&full), "A  B  C\n1  -  3\n4  5  -\n");
+        assert_eq!(table::<Triple>(&[]), "A  C\n");
     }
 
     #[test]

@@ -10,8 +10,10 @@ use vxnet_common::map::{
 };
 
 use super::{
+    loops::{Loop, loops},
     network::{self, Network},
     output::{self, Format},
+    port,
 };
 use crate::{
     daemon,
@@ -35,6 +37,17 @@ struct Status {
     daemon: &'static str,
     uplinks: Vec<Uplink>,
     networks: Vec<Network>,
+    /// Ports that nothing passes, because they have no VLAN.
+    blocked: Vec<Blocked>,
+    /// Ports that are shut because of a loop.
+    loops: Vec<Loop>,
+}
+
+/// A port without a VLAN.
+#[derive(Serialize)]
+struct Blocked {
+    network: Option<String>,
+    port: String,
 }
 
 /// A link to the underlay.
@@ -64,7 +77,42 @@ pub(super) fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
     for line in output::table(&status.networks).lines() {
         let _ = writeln!(text, "  {line}");
     }
+    text.push_str(&troubles(&status.blocked, &status.loops));
     output::text(&text)
+}
+
+/// Tells what is not as it should be.
+fn troubles(blocked: &[Blocked], loops: &[Loop]) -> String {
+    let mut text = String::new();
+    if !blocked.is_empty() {
+        text.push_str("\nblocked ports (no_vlan)\n");
+    }
+    for port in blocked {
+        let network = port.network.as_deref().unwrap_or("-");
+        let _ = writeln!(
+            text,
+            "  {} of network {network} has no portgroup",
+            port.port
+        );
+    }
+    if !loops.is_empty() {
+        text.push_str("\nloops\n");
+    }
+    for known in loops {
+        let Loop {
+            network,
+            port,
+            other_host,
+            other_port,
+            since_s,
+        } = known;
+        let _ = writeln!(
+            text,
+            "  {port} of network {network} is shut: what it sends comes back by {other_port} of \
+             host {other_host}, for {since_s}s"
+        );
+    }
+    text
 }
 
 /// Returns the word for the way that an uplink's flags allow.
@@ -100,5 +148,40 @@ fn read(paths: &Paths) -> Result<Status> {
             .map(uplink)
             .collect(),
         networks: network::list(&maps)?,
+        blocked: port::list(&maps)?
+            .into_iter()
+            .filter(|port| port.state == "blocked")
+            .map(|port| Blocked {
+                network: port.network,
+                port: port.port,
+            })
+            .collect(),
+        loops: loops(paths)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn troubles_name_both_ends_of_a_loop() {
+        assert_eq!(troubles(&[], &[]), "");
+        let blocked = Blocked {
+            network: Some("blue".into()),
+            port: "vnet3".into(),
+        };
+        let known = Loop {
+            network: "blue".into(),
+            port: "vnet1".into(),
+            other_host: "hv2".into(),
+            other_port: "vnet9".into(),
+            since_s: 3,
+        };
+        assert_eq!(
+            troubles(&[blocked], &[known]),
+            "\nblocked ports (no_vlan)\n  vnet3 of network blue has no portgroup\n\nloops\n  vnet1 of \
+             network blue is shut: what it sends comes back by vnet9 of host hv2, for 3s\n"
+        );
+    }
 }

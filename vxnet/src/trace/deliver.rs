@@ -1,0 +1,229 @@
+//! Carrying out a decision: the order of `vxnet-ebpf/src/deliver.rs` and `encap.rs`.
+
+use vxnet_common::{
+    addr::Mac,
+    forward::To,
+    frame::{Ethernet, ethertype},
+    map::{local::Local, segment::Segment, vtep::Vtep},
+    outer,
+    reason::Reason,
+    too_big, vlan,
+};
+
+use super::{
+    Ends, Rows, Verdict, Walk,
+    verdict::{Receiver, ReceiverKind},
+    words,
+};
+
+/// A frame without a tag in its segment.
+pub(super) struct Inside<'a> {
+    pub(super) local: &'a Local,
+    pub(super) segment_slot: u32,
+    pub(super) segment: &'a Segment,
+    /// Slot of the port that must not get the frame back, or none.
+    pub(super) except: u32,
+    /// Flags of that port, or 0.
+    pub(super) sender: u32,
+    /// Priority bits of the tag that the frame came with.
+    pub(super) priority: u16,
+    pub(super) frame: &'a [u8],
+    pub(super) ethernet: Ethernet,
+}
+
+impl Inside<'_> {
+    /// Returns the bytes of the IP packet that the frame becomes on the underlay.
+    pub(super) fn wire_len(&self) -> u32 {
+        let frame = u32::try_from(self.frame.len()).unwrap_or(u32::MAX);
+        frame.saturating_add(outer::header_len(self.local.family) as u32)
+    }
+
+    /// Returns whether the kernel takes the encapsulated packet for IP.
+    fn is_ip(&self) -> bool {
+        matches!(self.ethernet.ethertype, ethertype::IPV4 | ethertype::IPV6)
+    }
+}
+
+impl<R: Rows> Walk<'_, R> {
+    /// Says what was decided.
+    pub(super) fn decided(&mut self, dst: Mac, to: Ends<To>) {
+        let text = match to {
+            Ok(To::Port { slot, .. } | To::Host { slot, .. }) => {
+                format!("{dst} is at {}", words::port(self.tables.rows(), slot))
+            }
+            Ok(To::Vtep(slot)) => format!("{dst} is at {}", words::vtep(self.tables.rows(), slot)),
+            Ok(To::Flood { overlay }) => {
+                let kind = if dst == Mac::BROADCAST {
+                    "broadcast"
+                } else if dst.is_group() {
+                    "multicast"
+                } else {
+                    "not known where it is"
+                };
+                let far = if overlay { "" } else { ", local ports only" };
+                format!("{dst}: {kind}, flooded{far}")
+            }
+            Err(reason) => format!("{dst}: {}", reason.meaning()),
+        };
+        self.step("decide", text);
+    }
+
+    /// Follows a frame to where the decision says.
+    pub(super) fn deliver(&mut self, inside: &Inside<'_>, to: To) -> Ends<Verdict> {
+        let overlay = inside.segment.vni != 0;
+        match to {
+            To::Vtep(slot) if overlay => self.send_to_vtep(inside, slot),
+            To::Flood { overlay: true } if overlay => self.flood(inside, true),
+            _ => self.deliver_locally(inside, to),
+        }
+    }
+
+    /// Follows a frame to where the decision says, but never over the overlay.
+    pub(super) fn deliver_locally(&mut self, inside: &Inside<'_>, to: To) -> Ends<Verdict> {
+        let receiver = match to {
+            To::Port { slot, tagged, .. } => {
+                if self.tables.is_shut(slot, self.now) {
+                    self.step("shut", "the receiver's port is shut because of a loop");
+                    return Err(Reason::Looped);
+                }
+                self.local_receiver(inside, slot, ReceiverKind::Port, tagged)
+            }
+            To::Host { slot, .. } => self.local_receiver(inside, slot, ReceiverKind::Host, false),
+            To::Flood { .. } => return self.flood(inside, false),
+            To::Vtep(_) => return Err(Reason::SplitHorizon),
+        };
+        Ok(Verdict::Delivered {
+            receivers: vec![receiver],
+        })
+    }
+
+    fn send_to_vtep(&mut self, inside: &Inside<'_>, slot: u32) -> Ends<Verdict> {
+        let path = self
+            .tables
+            .rows()
+            .peer(slot)
+            .map_or(0, |row| row.next_hop().mtu);
+        if path != 0 && inside.wire_len() > path {
+            return self.too_big(inside, path);
+        }
+        self.path(inside, slot, true)?;
+        Ok(Verdict::Delivered {
+            receivers: vec![self.peer_receiver(slot)],
+        })
+    }
+
+    /// Says whether the sender of a frame that does not fit a path would be told.
+    fn too_big(&mut self, inside: &Inside<'_>, path: u32) -> Ends<Verdict> {
+        let mtu = path.saturating_sub(outer::overhead(inside.local.family));
+        let mut copy = inside.frame.to_vec();
+        let told = too_big::may_tell(inside.frame, &inside.ethernet)
+            && match inside.ethernet.ethertype {
+                ethertype::IPV4 => too_big::quote_v4(&mut copy[..]).is_some(),
+                _ => too_big::quote_v6(&mut copy[..]).is_some(),
+            };
+        let wire = words::bytes(inside.wire_len());
+        let answer = if told {
+            format!("the sender is told that {mtu} would fit")
+        } else {
+            "the sender is not one that may be told".to_owned()
+        };
+        self.step(
+            "size",
+            format!("{wire} on the underlay, path MTU {path}: {answer}"),
+        );
+        if told {
+            self.notices.push(Reason::TooBig);
+            Ok(Verdict::TooBig { mtu })
+        } else {
+            Err(Reason::TooBig)
+        }
+    }
+
+    /// Follows a frame on its way to a peer. The last one of several gets the frame itself, for
+    /// which the kernel can still find the next hop.
+    pub(super) fn path(&mut self, inside: &Inside<'_>, slot: u32, is_last: bool) -> Ends<()> {
+        let rows = self.tables.rows();
+        let Some(row) = rows.peer(slot) else {
+            return Err(Reason::NoRoute);
+        };
+        let (text, outcome) = self.way(inside, slot, row, is_last);
+        let old = if self.now >= row.deadline {
+            ", as last looked up"
+        } else {
+            ""
+        };
+        self.step("path", format!("{}: {text}{old}", words::vtep(rows, slot)));
+        outcome
+    }
+
+    /// Returns the way to a peer in words, and what stops the frame there.
+    fn way(&self, inside: &Inside<'_>, slot: u32, row: &Vtep, is_last: bool) -> (String, Ends<()>) {
+        let rows = self.tables.rows();
+        let hop = row.next_hop();
+        if hop.ifindex == 0 {
+            // An expired look-up is made anew, and may find what there was not.
+            return if self.now >= row.deadline && rows.has_route(slot) {
+                ("not looked up yet; there is a route".to_owned(), Ok(()))
+            } else {
+                ("no route".to_owned(), Err(Reason::NoRoute))
+            };
+        }
+        let link = rows
+            .link(hop.ifindex)
+            .unwrap_or_else(|| format!("link {}", hop.ifindex));
+        let wire = inside.wire_len();
+        if hop.mtu != 0 && wire > hop.mtu {
+            let text = format!(
+                "{} on the underlay, path MTU {}",
+                words::bytes(wire),
+                hop.mtu
+            );
+            return (text, Err(Reason::TooBig));
+        }
+        if hop.dst != [0; 6] {
+            return (format!("by {link}, next hop {}", Mac(hop.dst)), Ok(()));
+        }
+        let text = format!("by {link}, next hop not resolved");
+        let outcome = match (is_last && inside.is_ip(), inside.local.resolver) {
+            // The kernel's neighbour output takes it.
+            (true, _) if rows.has_route(slot) => Ok(()),
+            (true, _) => Err(Reason::NoRoute),
+            (false, 0) => Err(Reason::NoNeighbour),
+            (false, _) => Ok(()),
+        };
+        (text, outcome)
+    }
+
+    /// Returns a port or the host as a receiver.
+    pub(super) fn local_receiver(
+        &self,
+        inside: &Inside<'_>,
+        slot: u32,
+        kind: ReceiverKind,
+        tagged: bool,
+    ) -> Receiver {
+        Receiver {
+            kind,
+            slot,
+            name: words::port(self.tables.rows(), slot),
+            vlan: tagged.then_some(inside.segment.vid & vlan::VID),
+            pcp: tagged.then_some((inside.priority >> 13) as u8),
+        }
+    }
+
+    /// Returns a peer as a receiver.
+    pub(super) fn peer_receiver(&self, slot: u32) -> Receiver {
+        let address = self
+            .tables
+            .rows()
+            .peer(slot)
+            .map(|row| row.address.to_string());
+        Receiver {
+            kind: ReceiverKind::Vtep,
+            slot,
+            name: address.unwrap_or_default(),
+            vlan: None,
+            pcp: None,
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What the switch would learn of a frame: the rules of `vxnet-ebpf/src/learning.rs`.
+
+use std::fmt::Write as _;
+
+use vxnet_common::{
+    addr::Mac,
+    forward::{From, Tables as _},
+    learn::{self, Lesson},
+    map::{
+        fdb::{FdbEntry, FdbKey, origin},
+        holder::{HeldKey, VTEP_FDB_LIMIT},
+        port::{Port, flag},
+        segment::Segment,
+    },
+    reason::Reason,
+};
+
+use super::{Ends, Rows, Walk, words};
+
+/// How many places of a ring are looked at for one that is out of date, as in the programs.
+const LOOKS: u64 = 8;
+
+/// Who sent a frame, and how many addresses it may have.
+#[derive(Clone, Copy)]
+pub(super) struct Sender {
+    pub(super) from: From,
+    limit: u32,
+    /// At the limit, a new address is not learned; otherwise the oldest goes.
+    keeps: bool,
+}
+
+/// Where a new address would stand among those of its holder.
+enum Place {
+    /// In an empty place, or in one whose row is out of date.
+    Free(Option<FdbKey>),
+    /// In that of the holder's oldest.
+    Oldest(FdbKey),
+    /// Nowhere.
+    Full,
+}
+
+impl Sender {
+    pub(super) fn port(slot: u32, port: &Port) -> Self {
+        Self {
+            from: From::Port(slot),
+            limit: port.fdb_limit,
+            keeps: port.flags & flag::KEEP_ROWS != 0,
+        }
+    }
+
+    pub(super) fn vtep(slot: u32) -> Self {
+        Self {
+            from: From::Vtep(slot),
+            limit: VTEP_FDB_LIMIT,
+            keeps: true,
+        }
+    }
+}
+
+impl<R: Rows> Walk<'_, R> {
+    /// Says what the switch would learn of a frame's source.
+    pub(super) fn learn(
+        &mut self,
+        segment_slot: u32,
+        segment: &Segment,
+        src: Mac,
+        sender: Sender,
+    ) -> Ends<()> {
+        let key = FdbKey::new(segment_slot, src);
+        let known = self.tables.fdb(&key).copied();
+        let lesson = learn::judge(known.as_ref(), src, sender.from, self.now, segment.ageing);
+        let here = self.name_of(sender.from);
+        let text = match lesson {
+            Lesson::Known => format!("{src} is known to be at {here}"),
+            Lesson::Refresh => format!("{src} is known to be at {here}; its age would start anew"),
+            Lesson::Write(fresh) => self.write(key, known, fresh, sender),
+            Lesson::Freeze(_) | Lesson::Frozen => {
+                self.notices.push(Reason::MacFlap);
+                let there = known.map(|row| words::entry(self.tables.rows(), &row));
+                let there = there.unwrap_or_default();
+                format!("{src} moves too often, and stays at {there}")
+            }
+            Lesson::Lie(Reason::LocalMac) => {
+                let there = known.map(|row| words::entry(self.tables.rows(), &row));
+                format!("{src} belongs to {}", there.unwrap_or_default())
+            }
+            Lesson::Lie(_) => format!("{src} is no station's address"),
+        };
+        self.step("learn", text);
+        match lesson {
+            Lesson::Lie(reason) => Err(reason),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says where a new row would go, and takes it for written.
+    fn write(
+        &mut self,
+        key: FdbKey,
+        known: Option<FdbEntry>,
+        fresh: FdbEntry,
+        sender: Sender,
+    ) -> String {
+        let src = Mac(key.mac);
+        let holder = fresh.holder();
+        let is_placed = known.is_some_and(|row| row.holder() == holder);
+        let here = self.name_of(sender.from);
+        let mut text = match known.filter(|row| row.holder() != holder) {
+            Some(row) if fresh.moves != 0 => {
+                let there = words::entry(self.tables.rows(), &row);
+                format!("{src} would move from {there}, to {here}")
+            }
+            _ => format!("{src} would be learned at {here}"),
+        };
+        if sender.limit != 0 && !is_placed {
+            let place = self.place(holder, sender);
+            let gone = match place {
+                Place::Full => {
+                    self.notices.push(Reason::FdbLimit);
+                    return format!(
+                        "{src} would not be learned: {here} has {} addresses",
+                        sender.limit
+                    );
+                }
+                Place::Oldest(oldest) => {
+                    self.notices.push(Reason::FdbLimit);
+                    let _ = write!(text, ", in the place of {}, its oldest", Mac(oldest.mac));
+                    Some(oldest)
+                }
+                Place::Free(gone) => gone,
+            };
+            if let Some(gone) = gone.filter(|gone| *gone != key && self.is_its_own(gone, holder)) {
+                self.forget(gone);
+            }
+        }
+        self.tables.learned = Some((key, fresh));
+        text
+    }
+
+    /// Finds the place of a new address in its holder's ring.
+    fn place(&self, holder: u32, sender: Sender) -> Place {
+        let rows = self.tables.rows();
+        let next = rows.holder(holder).learned;
+        let mut oldest: Option<(u64, FdbKey)> = None;
+        for step in 0..LOOKS {
+            let place = (next.wrapping_add(step) % u64::from(sender.limit)) as u32;
+            let Some(held) = rows.held(&HeldKey { holder, place }) else {
+                return Place::Free(None);
+            };
+            let seen = self.live_since(&held, holder);
+            if seen == 0 {
+                return Place::Free(Some(held));
+            }
+            if oldest.is_none_or(|(before, _)| seen < before) {
+                oldest = Some((seen, held));
+            }
+        }
+        match oldest {
+            Some((_, held)) if !sender.keeps => Place::Oldest(held),
+            _ => Place::Full,
+        }
+    }
+
+    /// Returns when a holder's address was last seen, or 0 if the row is out of date or not its own.
+    fn live_since(&self, key: &FdbKey, holder: u32) -> u64 {
+        let rows = self.tables.rows();
+        let ageing = rows
+            .segment(key.segment)
+            .map_or(0, |segment| segment.ageing);
+        match rows.fdb(key) {
+            Some(row) if self.is_its_own(key, holder) && row.is_live(self.now, ageing) => {
+                row.last_seen | 1
+            }
+            _ => 0,
+        }
+    }
+
+    fn is_its_own(&self, key: &FdbKey, holder: u32) -> bool {
+        let row = self.tables.rows().fdb(key);
+        row.is_some_and(|row| row.origin == origin::LEARNED && row.holder() == holder)
+    }
+}

@@ -1,0 +1,70 @@
+//! Whether a frame is answered in place: the rules of `vxnet-ebpf/src/suppress.rs`.
+
+use vxnet_common::{
+    addr::Mac,
+    forward::Tables as _,
+    map::{
+        fdb::{FdbKey, place},
+        neighbour::{NeighbourKey, flag},
+    },
+    neighbour,
+    reason::Reason,
+};
+
+use super::{Ends, Rows, Verdict, Walk, deliver::Inside};
+
+impl<R: Rows> Walk<'_, R> {
+    /// Says what the switch hears of a frame, and returns the verdict if it would be answered.
+    pub(super) fn suppress(&mut self, inside: &Inside<'_>) -> Ends<Option<Verdict>> {
+        let heard = neighbour::hear(inside.frame, &inside.ethernet);
+        let heard = match heard {
+            Ok(heard) => heard,
+            Err(reason) => {
+                self.step("neighbour", "the message contradicts itself");
+                return Err(reason);
+            }
+        };
+        let claim = match heard.claim {
+            Some(claim) => format!("{} is at {}", claim.address, claim.mac),
+            None => "nothing to be believed".to_owned(),
+        };
+        let Some(question) = heard.question else {
+            self.step("neighbour", claim);
+            return Ok(None);
+        };
+        let Some(mac) = self.known(
+            inside,
+            &NeighbourKey::new(inside.segment_slot, question.target),
+        ) else {
+            let text = format!(
+                "{claim}; who has {} is not known for certain",
+                question.target
+            );
+            self.step("neighbour", text);
+            return Ok(None);
+        };
+        let text = format!(
+            "{claim}; {} is at {mac}: answered in place",
+            question.target
+        );
+        self.step("neighbour", text);
+        self.notices.push(Reason::Answered);
+        Ok(Some(Verdict::Answered {
+            address: question.target.to_string(),
+            mac: mac.to_string(),
+        }))
+    }
+
+    /// Returns who has an address, if that is certain.
+    fn known(&self, inside: &Inside<'_>, key: &NeighbourKey) -> Option<Mac> {
+        let row = self.tables.neighbour(key)?;
+        let ageing = inside.segment.ageing;
+        if row.flags & flag::EXEMPT != 0 || self.now.saturating_sub(row.last_seen) >= ageing {
+            return None;
+        }
+        let mac = Mac(row.mac);
+        let station = self.tables.fdb(&FdbKey::new(inside.segment_slot, mac))?;
+        let is_elsewhere = station.place != place::PORT || station.slot != inside.except;
+        (station.is_live(self.now, ageing) && is_elsewhere).then_some(mac)
+    }
+}
