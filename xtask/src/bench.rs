@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use anyhow::Result;
 use clap::Args;
 
-use crate::{apt, cargo, lab, privilege, run, toolchain};
+use crate::{cargo, lab, privilege, run, toolchain};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -59,10 +59,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// and the report says who is missing.
 fn ensure_ovs(peer: Option<&str>) {
     let is_wanted = peer.is_none_or(|peer| peer.starts_with("ovs"));
-    if is_wanted && apt::find("ovs-vswitchd").is_none() {
-        let why = "the benchmark compares with the OVS userspace datapath";
-        if let Err(error) = apt::install(&["openvswitch-switch"], why) {
-            eprintln!("warning: OVS userspace will be left out: {error:#}");
-        }
+    if is_wanted && let Err(error) = lab::ensure_open_vswitch() {
+        eprintln!("warning: OVS userspace will be left out: {error:#}");
     }
 }

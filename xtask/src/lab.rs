@@ -23,6 +23,11 @@ const fn tool(binary: &'static str, package: &'static str, purpose: &'static str
 
 pub(crate) const TOOLS: &[Tool] = &[
     tool(
+        "arping",
+        "iputils-arping",
+        "announces a router's new address",
+    ),
+    tool(
         "bpftool",
         "bpftool",
         "reads maps and programs independently",
@@ -36,6 +41,13 @@ pub(crate) const TOOLS: &[Tool] = &[
     tool("tshark", "tshark", "decodes captures independently"),
 ];
 
+/// Only for what compares with it: its package starts a service.
+const OPEN_VSWITCH: &[Tool] = &[tool(
+    "ovs-vswitchd",
+    "openvswitch-switch",
+    "says what another switch would do",
+)];
+
 impl Tool {
     /// Returns where the tool is installed.
     pub(crate) fn path(&self) -> Option<PathBuf> {
@@ -45,7 +57,16 @@ impl Tool {
 
 /// Makes sure that every tool is there, installing what is missing.
 pub(crate) fn ensure() -> Result<()> {
-    let missing: Vec<_> = TOOLS.iter().filter(|tool| tool.path().is_none()).collect();
+    install(TOOLS)
+}
+
+/// Makes sure that Open vSwitch is there.
+pub(crate) fn ensure_open_vswitch() -> Result<()> {
+    install(OPEN_VSWITCH)
+}
+
+fn install(tools: &[Tool]) -> Result<()> {
+    let missing: Vec<_> = tools.iter().filter(|tool| tool.path().is_none()).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -88,6 +88,12 @@ const TARGETS: &[Target] = &[
         threads: None,
     },
     Target {
+        name: "oracle",
+        tier: Tier::Datapath,
+        args: &["--release", "--test", "oracle"],
+        threads: None,
+    },
+    Target {
         name: "e2e",
         tier: Tier::E2e,
         args: &["--release", "--test", "e2e"],
@@ -111,6 +117,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     toolchain::ensure_bpf()?;
     if !skip && chosen.iter().any(|target| target.is_privileged()) {
         lab::ensure()?;
+        if chosen.iter().any(|target| target.name == "oracle") {
+            lab::ensure_open_vswitch()?;
+        }
     }
     let vxnet = cargo::build(&["vxnet"])?.join("vxnet");
 

@@ -19,6 +19,8 @@ const CRATES: &[Crate] = &[
             // Desired and observed are this same type, so it knows neither.
             room("state", &[]),
             room("plan", &["state"]),
+            // Over the rows of the maps, whoever read them.
+            room("trace", &[]),
             room("reconcile", &["desired", "plan", "state", "model"]),
             // Input and output. The host is not told that a fabric came from a file.
             // `reconcile` says what a host must be able to do, and knows no host.
@@ -46,6 +48,7 @@ const CRATES: &[Crate] = &[
                     "desired",
                     "plan",
                     "daemon",
+                    "trace",
                 ],
             ),
         ],
