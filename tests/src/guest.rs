@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::Result;
 
+use crate::hypervisor::{Hypervisor, Kind};
 use crate::netns::Netns;
 use crate::network::{Network, guest_mac, guest_v4, guest_v6, mac_text};
 use crate::scope::Scope;
@@ -40,8 +41,7 @@ pub struct Guest {
 /// Where a guest is to be plugged in.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
-    pub hypervisor: &'a Netns,
-    pub number: usize,
+    pub hypervisor: &'a Hypervisor,
     pub network: &'a Network,
     /// The guest's index (from 1) in this network on this hypervisor.
     pub index: usize,
@@ -53,13 +53,13 @@ impl Guest {
     /// Makes the guest and puts its port into the network's bridge.
     pub fn plug(scope: &Scope, kind: Port, place: Place<'_>) -> Result<Self> {
         let Place {
-            hypervisor,
-            number,
+            hypervisor: on,
             network,
             index,
             port,
             mtu,
         } = place;
+        let (hypervisor, number) = (&on.netns, on.number);
         let netns = Netns::create(scope, &format!("{}{number}{index}", network.name))?;
         let mut guest = Self {
             name: format!("{}{number}.{index}", network.name),
@@ -99,10 +99,12 @@ impl Guest {
             guest.mac[4],
             guest.mac[5],
         ]);
-        let bridge = &network.bridge;
-        hypervisor.ip(&format!(
-            "link set {port} address {port_mac} mtu {mtu} master {bridge} up"
-        ))?;
+        hypervisor.ip(&format!("link set {port} address {port_mac} mtu {mtu}"))?;
+        if on.kind == Kind::OpenVswitch {
+            // Its userspace datapath takes neither super-packets nor unfinished checksums.
+            netns.line("ethtool -K eth0 tx off tso off").run()?;
+        }
+        on.attach(port, network)?;
         Ok(guest)
     }
 
@@ -112,6 +114,11 @@ impl Guest {
             Family::V4 => self.v4.into(),
             Family::V6 => self.v6.into(),
         }
+    }
+
+    /// Takes away what the guest's kernel sends on its own: all but ARP for what others ask of it.
+    pub fn silence(&self) -> Result<()> {
+        self.netns.sysctl("net.ipv6.conf.eth0.disable_ipv6", "1")
     }
 
     /// The cable of a guest behind a tap.

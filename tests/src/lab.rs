@@ -1,5 +1,6 @@
 //! A lab that is up: its parts, and what is done to it while it runs.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::netns::Netns;
 use crate::network::Network;
 use crate::ping::Ping;
 use crate::scope::Scope;
-use crate::underlay::{Family, Wire};
+use crate::underlay::{Family, Subnet, Wire};
 use crate::vxnet::Vxnet;
 use crate::wait::eventually;
 
@@ -31,6 +32,7 @@ pub struct Lab {
     pub(crate) planned: Vec<(String, usize, Port)>,
     pub(crate) extra: String,
     pub(crate) host_lines: String,
+    pub(crate) host_sections: BTreeMap<usize, String>,
     // The last field: cables and daemons are to be gone before the namespaces are swept.
     pub scope: Scope,
 }
@@ -39,9 +41,12 @@ impl Lab {
     /// The configuration file, the same for every hypervisor.
     pub fn config(&self) -> String {
         let mut text = String::new();
-        for Hypervisor { name, vtep, .. } in &self.hypervisors {
+        for hypervisor in &self.hypervisors {
+            let Hypervisor { name, vtep, .. } = hypervisor;
             writeln!(text, "[host.{name}]\nunderlay = \"{vtep}\"").expect("a String grows");
             text.push_str(&self.host_lines);
+            let own = self.host_sections.get(&hypervisor.number);
+            text.push_str(own.map_or("", String::as_str));
         }
         for network in &self.networks {
             text.push_str(&network.toml());
@@ -65,8 +70,21 @@ impl Lab {
             }
             let others = vteps.iter().filter(|(other, _)| *other != number);
             let peers: Vec<IpAddr> = others.map(|(_, vtep)| *vtep).collect();
+            if hypervisor.kind == Kind::OpenVswitch {
+                let directory = self.scope.directory().join(format!("ovs{number}"));
+                let subnet = Subnet {
+                    hypervisor: number,
+                    router: 1,
+                };
+                let router = subnet.router_address(self.family);
+                hypervisor.start_open_vswitch(&directory, router)?;
+            }
             for network in self.networks.iter().filter(|network| network.is_on(number)) {
-                hypervisor.make_kernel_network(network, &peers, self.guest_mtu)?;
+                if hypervisor.kind == Kind::OpenVswitch {
+                    hypervisor.make_open_vswitch_network(network, &peers)?;
+                } else {
+                    hypervisor.make_kernel_network(network, &peers, self.guest_mtu)?;
+                }
             }
         }
         Ok(())
@@ -94,8 +112,7 @@ impl Lab {
             &self.scope,
             kind,
             Place {
-                hypervisor: &hypervisor.netns,
-                number,
+                hypervisor,
                 network,
                 index,
                 port: &port,

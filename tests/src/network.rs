@@ -1,7 +1,7 @@
 //! The networks of a lab and the addresses in them.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Outer headers on an IPv4 and an IPv6 underlay (RFC 7348 section 4.3).
 pub const OVERHEAD_V4: u32 = 50;
@@ -18,8 +18,14 @@ pub struct Network {
     pub gateways: Vec<usize>,
     /// The numbers of the hypervisors that take part; empty means all.
     pub hosts: Vec<usize>,
+    /// Its VLANs; with any, it is VLAN-aware, and `vni` only numbers its guests.
+    pub vlans: Vec<u16>,
+    /// The multicast group that floods go to, on the shared link.
+    pub group: Option<IpAddr>,
     /// Further lines for the network's section of the configuration file.
     pub extra: String,
+    /// Sections below the network's own.
+    sections: String,
 }
 
 impl Network {
@@ -31,8 +37,37 @@ impl Network {
             ageing_s: 300,
             gateways: Vec::new(),
             hosts: Vec::new(),
+            vlans: Vec::new(),
+            group: None,
             extra: String::new(),
+            sections: String::new(),
         }
+    }
+
+    /// A VLAN-aware network; `number` tells its guests' addresses from those of other networks.
+    pub fn of_vlans(name: &str, number: u32, vlans: &[u16]) -> Self {
+        Self {
+            vlans: vlans.to_vec(),
+            ..Self::new(name, number)
+        }
+    }
+
+    /// Adds a portgroup with these lines.
+    #[must_use]
+    pub fn portgroup(self, name: &str, lines: &str) -> Self {
+        self.section(&format!("portgroup.{name}"), lines)
+    }
+
+    /// Adds lines about one VLAN.
+    #[must_use]
+    pub fn vlan(self, vid: u16, lines: &str) -> Self {
+        self.section(&format!("vlan.{vid}"), lines)
+    }
+
+    fn section(mut self, name: &str, lines: &str) -> Self {
+        let network = &self.name;
+        writeln!(self.sections, "[network.{network}.{name}]\n{lines}").expect("a String grows");
+        self
     }
 
     #[must_use]
@@ -60,6 +95,13 @@ impl Network {
         self.hosts.is_empty() || self.hosts.contains(&number)
     }
 
+    /// Floods to a multicast group, in a lab whose hypervisors share a link.
+    #[must_use]
+    pub fn group(mut self, group: impl Into<IpAddr>) -> Self {
+        self.group = Some(group.into());
+        self
+    }
+
     /// Adds lines to the network's section of the configuration file.
     #[must_use]
     pub fn extra(mut self, lines: &str) -> Self {
@@ -76,9 +118,17 @@ impl Network {
     /// The section of this network in the configuration file.
     pub fn toml(&self) -> String {
         let mut text = format!(
-            "[network.{}]\nbridge = \"{}\"\nvni = {}\nageing = \"{}s\"\n",
-            self.name, self.bridge, self.vni, self.ageing_s
+            "[network.{}]\nbridge = \"{}\"\nageing = \"{}s\"\n",
+            self.name, self.bridge, self.ageing_s
         );
+        if self.vlans.is_empty() {
+            writeln!(text, "vni = {}", self.vni).expect("a String grows");
+        } else {
+            writeln!(text, "vlans = {:?}", self.vlans).expect("a String grows");
+        }
+        if let Some(group) = self.group {
+            writeln!(text, "flood = \"{group}\"").expect("a String grows");
+        }
         if !self.hosts.is_empty() {
             let names: Vec<_> = self
                 .hosts
@@ -97,6 +147,7 @@ impl Network {
             writeln!(text, "gateway = {{ {} }}", entries.join(", ")).expect("a String grows");
         }
         text.push_str(&self.extra);
+        text.push_str(&self.sections);
         text
     }
 }

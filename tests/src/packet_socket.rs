@@ -1,5 +1,6 @@
 //! Raw frames on a link, in and out.
 
+use std::io::IoSliceMut;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,8 @@ use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, setsockopt, socket,
-    sockopt,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, recvmsg, send,
+    setsockopt, socket, sockopt,
 };
 
 use crate::netns::Netns;
@@ -18,8 +19,11 @@ const LARGEST_FRAME: usize = 70_000;
 const BUFFER: usize = 8 << 20;
 /// `PACKET_IGNORE_OUTGOING` of `linux/if_packet.h`.
 const IGNORE_OUTGOING: libc::c_int = 23;
+/// Where a VLAN tag stands in a frame: after the addresses.
+const TAG: usize = 12;
 
 /// An `AF_PACKET` socket bound to one link: it sends frames out of it and sees those that come in.
+/// The kernel keeps the first VLAN tag beside the frame; here it is back in its place.
 #[derive(Debug)]
 pub struct PacketSocket {
     fd: OwnedFd,
@@ -83,9 +87,12 @@ impl PacketSocket {
     fn next(&self, deadline: Instant) -> Result<Option<Vec<u8>>> {
         let mut buffer = vec![0; LARGEST_FRAME];
         loop {
-            match recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
-                Ok(length) => {
+            match self.take(&mut buffer) {
+                Ok((length, tag)) => {
                     buffer.truncate(length);
+                    if let Some(tag) = tag {
+                        buffer.splice(TAG..TAG, tag);
+                    }
                     return Ok(Some(buffer));
                 }
                 Err(Errno::EAGAIN) => {}
@@ -102,6 +109,41 @@ impl PacketSocket {
             }
         }
     }
+
+    /// Reads a frame if there is one: its length, and the tag that is not in it.
+    fn take(&self, buffer: &mut [u8]) -> Result<(usize, Option<[u8; 4]>), Errno> {
+        let mut space = nix::cmsg_space!(libc::tpacket_auxdata);
+        let mut slices = [IoSliceMut::new(buffer)];
+        let fd = self.fd.as_raw_fd();
+        let message = recvmsg::<()>(fd, &mut slices, Some(&mut space), MsgFlags::MSG_DONTWAIT)?;
+        let tag = message.cmsgs()?.find_map(|extra| match extra {
+            ControlMessageOwned::Unknown(extra)
+                if (extra.cmsg_header.cmsg_level, extra.cmsg_header.cmsg_type)
+                    == (libc::SOL_PACKET, libc::PACKET_AUXDATA) =>
+            {
+                tag_of(&extra.data_bytes)
+            }
+            _ => None,
+        });
+        Ok((message.bytes, tag))
+    }
+}
+
+/// Reads a `struct tpacket_auxdata` of `linux/if_packet.h`.
+fn tag_of(auxdata: &[u8]) -> Option<[u8; 4]> {
+    const TCI: usize = std::mem::offset_of!(libc::tpacket_auxdata, tp_vlan_tci);
+    let status = u32::from_ne_bytes(auxdata.get(..4)?.try_into().ok()?);
+    let number = |at: usize| {
+        Some(u16::from_ne_bytes(
+            auxdata.get(at..at + 2)?.try_into().ok()?,
+        ))
+    };
+    let (tci, ethertype) = (number(TCI)?, number(TCI + 2)?);
+    if status & libc::TP_STATUS_VLAN_VALID == 0 {
+        return None;
+    }
+    let ([a, b], [c, d]) = (ethertype.to_be_bytes(), tci.to_be_bytes());
+    Some([a, b, c, d])
 }
 
 fn open_here(link: &str) -> Result<OwnedFd> {
@@ -116,18 +158,8 @@ fn open_here(link: &str) -> Result<OwnedFd> {
     // Bursts of a test are not to be lost in its own receiver.
     setsockopt(&fd, sockopt::RcvBufForce, &BUFFER)
         .or_else(|_| setsockopt(&fd, sockopt::RcvBuf, &BUFFER))?;
-    let on: libc::c_int = 1;
-    // SAFETY: `on` is a live `c_int` and its true size is passed with it.
-    let result = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_PACKET,
-            IGNORE_OUTGOING,
-            (&raw const on).cast(),
-            libc::socklen_t::try_from(size_of_val(&on))?,
-        )
-    };
-    Errno::result(result).context("PACKET_IGNORE_OUTGOING")?;
+    switch_on(&fd, IGNORE_OUTGOING).context("PACKET_IGNORE_OUTGOING")?;
+    switch_on(&fd, libc::PACKET_AUXDATA).context("PACKET_AUXDATA")?;
     // SAFETY: all-zero bytes are a valid `sockaddr_ll`: it holds only integers.
     let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
     address.sll_family = libc::sa_family_t::try_from(libc::AF_PACKET)?;
@@ -144,4 +176,21 @@ fn open_here(link: &str) -> Result<OwnedFd> {
     };
     Errno::result(result).context("bind")?;
     Ok(fd)
+}
+
+/// Sets an option of packet sockets to 1.
+fn switch_on(fd: &OwnedFd, option: libc::c_int) -> Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: `on` is a live `c_int` and its true size is passed with it.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_PACKET,
+            option,
+            (&raw const on).cast(),
+            libc::socklen_t::try_from(size_of_val(&on))?,
+        )
+    };
+    Errno::result(result)?;
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! What a lab shall consist of: hypervisors around a router, networks across them, guests in the
 //! networks.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -31,6 +32,7 @@ pub struct LabBuilder {
     guests: Vec<(String, usize, Port)>,
     extra: String,
     host_lines: String,
+    host_sections: BTreeMap<usize, String>,
 }
 
 impl LabBuilder {
@@ -47,6 +49,7 @@ impl LabBuilder {
             guests: Vec::new(),
             extra: String::new(),
             host_lines: String::new(),
+            host_sections: BTreeMap::new(),
         }
     }
 
@@ -90,6 +93,23 @@ impl LabBuilder {
         self
     }
 
+    /// Adds lines to the section of hypervisor `number` (from 1), and sections below it.
+    #[must_use]
+    pub fn host(mut self, number: usize, lines: &str) -> Self {
+        let section = self.host_sections.entry(number).or_default();
+        section.push_str(lines);
+        section.push('\n');
+        self
+    }
+
+    /// Says which portgroup the link `port` of hypervisor `number` belongs to. Ports are called
+    /// `vnet0`, `vnet1`, … in the order in which they are plugged in.
+    #[must_use]
+    pub fn in_portgroup(self, number: usize, port: &str, portgroup: &str) -> Self {
+        let section = format!("[host.hv{number}.port.{port}]\nportgroup = \"{portgroup}\"");
+        self.host(number, &section)
+    }
+
     /// Adds lines to the configuration file, for instance a host that does not exist.
     #[must_use]
     pub fn config(mut self, lines: &str) -> Self {
@@ -121,7 +141,7 @@ impl LabBuilder {
             underlay::connect(&netns, &router, subnet, UPLINK, self.wire, self.mtu)?;
             underlay::route_through(&netns, subnet, UPLINK)?;
             let vxnet = match kind {
-                Kind::Kernel => None,
+                Kind::Kernel | Kind::OpenVswitch => None,
                 Kind::Vxnet => {
                     let binary = self.binary.clone().map_or_else(find_binary, Ok)?;
                     let (files, pins) = (scope.directory().join(&name), bpffs.pin_directory(&name));
@@ -147,6 +167,7 @@ impl LabBuilder {
             planned: self.guests,
             extra: self.extra,
             host_lines: self.host_lines,
+            host_sections: self.host_sections,
             scope,
         };
         let config = lab.config();

@@ -126,6 +126,20 @@ impl Vxnet {
         self.daemon.as_mut().is_some_and(Background::is_running)
     }
 
+    /// The process id of the daemon.
+    pub fn pid(&self) -> Result<u32> {
+        let daemon = self.daemon.as_ref().context("the daemon does not run")?;
+        Ok(daemon.pid())
+    }
+
+    /// The daemon's resident memory (`VmRSS` of proc(5)), in KiB.
+    pub fn resident_kib(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let figure = line.and_then(|rest| rest.split_whitespace().next());
+        Ok(figure.context("no VmRSS")?.parse()?)
+    }
+
     /// All that the current daemon has logged.
     pub fn log(&self) -> String {
         self.daemon
@@ -179,13 +193,24 @@ impl Vxnet {
         Ok(of_reason.filter_map(|row| row["count"].as_u64()).sum())
     }
 
-    /// Waits until `network`'s guest port `link` is known to vxnet.
+    /// The drop counter for `reason` of one port.
+    pub fn drops_of(&self, port: &str, reason: &str) -> Result<u64> {
+        let rows = self.rows("drop show")?;
+        let row = rows
+            .iter()
+            .find(|row| row["port"] == port && row["reason"] == reason);
+        Ok(row.and_then(|row| row["count"].as_u64()).unwrap_or(0))
+    }
+
+    /// Waits until `network`'s guest port `link` is known to vxnet. A port of no VLAN belongs to
+    /// nothing that has a name.
     pub fn wait_for_port(&self, network: &str, link: &str) -> Result<()> {
         eventually(Duration::from_secs(5), || {
             let rows = self.rows("port show")?;
-            let known = rows
-                .iter()
-                .any(|row| row["network"] == network && row["port"] == link);
+            let known = rows.iter().any(|row| {
+                let of_network = row["network"] == network || row["network"].is_null();
+                of_network && row["port"] == link
+            });
             ensure!(known, "port {link} is not in {rows:?}");
             Ok(())
         })

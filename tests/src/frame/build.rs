@@ -31,6 +31,16 @@ pub fn ethernet(source: [u8; 6], destination: [u8; 6], ethertype: u16, payload: 
     frame
 }
 
+/// `frame` with a VLAN tag after its addresses; `tci` is priority, DEI and VLAN id (802.1Q 9.6).
+pub fn tagged(frame: &[u8], tci: u16) -> Vec<u8> {
+    let (addresses, rest) = frame.split_at(12);
+    let mut tagged = addresses.to_vec();
+    tagged.extend(super::ETHERTYPE_VLAN.to_be_bytes());
+    tagged.extend(tci.to_be_bytes());
+    tagged.extend(rest);
+    tagged
+}
+
 /// A broadcast request for `target` (RFC 826).
 pub fn arp_request(sender_mac: [u8; 6], sender: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
     let body = arp(1, (sender_mac, sender), ([0; 6], target));

@@ -6,14 +6,16 @@ use anyhow::Result;
 use vxnet_common::{map::fdb::place, reason::Reason};
 use vxnet_tests::frame::describe;
 
+use crate::counters::Counter;
 use crate::fabric::{BLUE, Family, UPLINK};
+use crate::green;
 use crate::outcome::{Outcome, Receiver};
 use crate::receive::{self, Path};
 use crate::world::{self, World};
 
 /// A frame and all that must happen.
 pub(crate) struct Case {
-    name: &'static str,
+    name: String,
     frame: Vec<u8>,
     end: End,
     deliveries: Vec<(Receiver, Vec<u8>)>,
@@ -32,13 +34,13 @@ enum End {
 impl Case {
     /// The frame is delivered, so and to these only.
     pub(crate) fn delivered(
-        name: &'static str,
+        name: impl Into<String>,
         frame: Vec<u8>,
         deliveries: impl Into<Vec<(Receiver, Vec<u8>)>>,
     ) -> Self {
         let deliveries = deliveries.into();
         Self {
-            name,
+            name: name.into(),
             frame,
             end: End::Delivered,
             deliveries,
@@ -48,7 +50,7 @@ impl Case {
     }
 
     /// The frame is dropped and counted.
-    pub(crate) fn dropped(name: &'static str, frame: Vec<u8>, reason: Reason) -> Self {
+    pub(crate) fn dropped(name: impl Into<String>, frame: Vec<u8>, reason: Reason) -> Self {
         Self {
             end: End::Dropped(reason),
             ..Self::delivered(name, frame, [])
@@ -56,7 +58,7 @@ impl Case {
     }
 
     /// The host gets the frame as it came.
-    pub(crate) fn passed(name: &'static str, frame: Vec<u8>) -> Self {
+    pub(crate) fn passed(name: impl Into<String>, frame: Vec<u8>) -> Self {
         Self {
             end: End::Passed,
             ..Self::delivered(name, frame, [])
@@ -109,6 +111,7 @@ pub(crate) fn on_port(world: &mut World, slot: u32, cases: &[Case]) -> Vec<Strin
     for case in cases {
         let mut expected = case.expected(world.family, slot);
         expected.count_port_rx(slot, case.frame.len());
+        expected.balance(slot);
         expected
             .learned
             .extend(case.learned.map(|key| (key, (place::PORT, slot))));
@@ -124,6 +127,43 @@ pub(crate) fn on_port(world: &mut World, slot: u32, cases: &[Case]) -> Vec<Strin
     failures
 }
 
+/// Runs cases of frames that the station behind a guest's port really sends, and once more as a
+/// test run, where tags are in the frame.
+pub(crate) fn on_station(world: &mut World, slot: u32, cases: &[Case]) -> Vec<String> {
+    let link = match world.attach_port(slot) {
+        Ok(link) => link,
+        Err(error) => return vec![format!("{error:#}")],
+    };
+    let mut failures = Vec::new();
+    for case in cases {
+        let mut expected = case.expected(world.family, slot);
+        expected.count_port_rx(slot, green::untagged_len(&case.frame));
+        expected.balance(slot);
+        expected
+            .learned
+            .extend(case.learned.map(|key| (key, (place::PORT, slot))));
+        let got = receive::from_attached(world, slot, &case.frame);
+        let way = format!("{:?} beside the frame", world.family);
+        judge(case, &way, &expected, got, &mut failures);
+        let got = receive::from_port(world, slot, &case.frame).map(|got| Outcome {
+            // A test run does not show the tag that the kernel would write.
+            delivered: expected.delivered.clone(),
+            ..got
+        });
+        let bytes = case.frame.len() as u64;
+        expected.counts.insert(Counter::PortRxBytes(slot), bytes);
+        let way = format!("{:?} in the frame", world.family);
+        judge(case, &way, &expected, got, &mut failures);
+    }
+    failures.extend(
+        world
+            .detach_port(link)
+            .err()
+            .map(|error| format!("{error:#}")),
+    );
+    failures
+}
+
 /// Runs cases of packets that a peer sends, over every path.
 pub(crate) fn on_uplink(world: &mut World, vtep: u32, cases: &[Case]) -> Vec<String> {
     let mut failures = Vec::new();
@@ -133,7 +173,8 @@ pub(crate) fn on_uplink(world: &mut World, vtep: u32, cases: &[Case]) -> Vec<Str
             match case.end {
                 End::Delivered => {
                     // All copies are alike.
-                    let bytes = case.deliveries.first().map_or(0, |(_, frame)| frame.len());
+                    let frame = case.deliveries.first().map(|(_, frame)| frame);
+                    let bytes = frame.map_or(0, |frame| green::untagged_len(frame));
                     expected.count_vtep_rx(vtep, bytes);
                 }
                 // What is wrong is the inner frame: the packet itself was accepted.
@@ -144,13 +185,17 @@ pub(crate) fn on_uplink(world: &mut World, vtep: u32, cases: &[Case]) -> Vec<Str
                     | Reason::LinkLocal
                     | Reason::SplitHorizon
                     | Reason::PortGone
+                    | Reason::FloodOff
+                    | Reason::Looped
                     | Reason::Ecn,
                 ) => {
                     let bytes = case.frame.len() - world.family.outer_len();
                     expected.count_vtep_rx(vtep, bytes);
                 }
-                End::Dropped(_) | End::Passed => {}
+                End::Dropped(_) => expected.count_port_rx(UPLINK, case.frame.len()),
+                End::Passed => expected.count_passed(case.frame.len()),
             }
+            expected.balance(UPLINK);
             expected
                 .learned
                 .extend(case.learned.map(|key| (key, (place::VTEP, vtep))));
@@ -185,6 +230,11 @@ fn judge(
 /// Runs cases on a port in a world of its own for each family, and panics with all failures.
 pub(crate) fn check_port(slot: u32, cases: impl Fn(Family) -> Vec<Case> + Sync) {
     check(|world| Ok(on_port(world, slot, &cases(world.family))));
+}
+
+/// As [`check_port`], with frames that really come in: see [`on_station`].
+pub(crate) fn check_station(slot: u32, cases: impl Fn(Family) -> Vec<Case> + Sync) {
+    check(|world| Ok(on_station(world, slot, &cases(world.family))));
 }
 
 /// Runs cases on the uplink in a world of its own for each family, and panics with all failures.

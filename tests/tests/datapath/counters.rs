@@ -9,10 +9,13 @@ use vxnet_common::{
     reason::Reason,
 };
 
-/// Slots above these are not in use.
-const PORTS: u32 = 10;
-const VTEPS: u32 = 7;
+use crate::fabric::FREE_PORT;
 
+/// Slots above these are not in use.
+const PORTS: u32 = FREE_PORT + 1;
+pub(crate) const VTEPS: u32 = 7;
+
+/// What is counted, and for whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Counter {
     /// Frames and bytes of a port.
@@ -20,6 +23,9 @@ pub(crate) enum Counter {
     PortRxBytes(u32),
     PortTx(u32),
     PortTxBytes(u32),
+    /// Frames made of the port's, and packets of an uplink that the host got.
+    Replicas(u32),
+    Passed(u32),
     /// Inner frames and their bytes of a peer.
     VtepRx(u32),
     VtepRxBytes(u32),
@@ -52,6 +58,8 @@ impl Counters {
                 add(Counter::PortRxBytes(slot), cpu.rx_bytes);
                 add(Counter::PortTx(slot), cpu.tx_packets);
                 add(Counter::PortTxBytes(slot), cpu.tx_bytes);
+                add(Counter::Replicas(slot), cpu.replicas);
+                add(Counter::Passed(slot), cpu.passed);
             }
             for reason in Reason::ALL {
                 let index = slot * Reason::SLOTS + *reason as u32;

@@ -6,6 +6,7 @@
 //! segment RED, VNI 4196:  a guest on port 5, the host on br1, peer ONE
 //! segment LONELY, VNI 30: a guest on port 7 and nobody else
 //! ```
+//! The network with VLANs, GREEN, is in [`crate::green`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -31,10 +32,13 @@ pub(crate) const HOST_RED: u32 = 6;
 pub(crate) const PORT_LONELY: u32 = 7;
 pub(crate) const UPLINK: u32 = 8;
 /// No link stands there.
-pub(crate) const FREE_PORT: u32 = 9;
+pub(crate) const FREE_PORT: u32 = LINKS.len() as u32 + 1;
 
 /// Links by slot of `PORTS`, from 1; the other end of a veth is its name with a `p` behind.
-pub(crate) const LINKS: [&str; 8] = ["g1", "g2", "g3", "br0", "r1", "br1", "l1", "ul"];
+pub(crate) const LINKS: [&str; 19] = [
+    "g1", "g2", "g3", "br0", "r1", "br1", "l1", "ul", "br2", "v1", "v2", "v3", "v4", "v5", "v6",
+    "v7", "v8", "v100", "v0",
+];
 
 /// Slots of `VTEPS`.
 pub(crate) const ONE: u32 = 1;
@@ -134,6 +138,11 @@ impl Family {
     /// A packet from a peer with an inner frame in it.
     pub(crate) fn arrives(self, slot: u32, inner: &[u8]) -> Vec<u8> {
         self.sent_by(slot, VNI_BLUE).wrap(inner)
+    }
+
+    /// The packet that a peer shall get with a frame of another segment than BLUE.
+    pub(crate) fn leaves_in(self, vni: u32, slot: u32, inner: &[u8]) -> Vec<u8> {
+        Outer::new(self.local(), self.peer(slot), vni).wrap(inner)
     }
 
     /// The packet that a peer shall get.

@@ -5,15 +5,20 @@ use vxnet_tests::frame::{BROADCAST, arp_request};
 
 use crate::case::{Case, check, check_port, on_port};
 use crate::fabric::{
-    A, BLUE, C, D, E, EXPIRED, Family, GATEWAY_MAC, HOST, HOST_RED, LOST, NARROW, ONE, PORT_A,
-    PORT_B, PORT_C, PORT_LONELY, PORT_RED, SILENT, STRANGER, TWO, VNI_RED, datagram, datagram6,
-    plain,
+    A, BLUE, C, D, E, EXPIRED, FREE_PORT, Family, GATEWAY_MAC, HOST, HOST_RED, LOST, NARROW, ONE,
+    PORT_A, PORT_B, PORT_C, PORT_LONELY, PORT_RED, SILENT, STRANGER, TWO, VNI_RED, datagram,
+    datagram6, plain,
 };
 use crate::outcome::Receiver::{self, Port, Vtep};
 use crate::rows::set_flood;
 
 /// One copy for each of these ports, and one for each of the peers.
-fn copies(family: Family, ports: &[u32], peers: &[u32], frame: &[u8]) -> Vec<(Receiver, Vec<u8>)> {
+pub(crate) fn copies(
+    family: Family,
+    ports: &[u32],
+    peers: &[u32],
+    frame: &[u8],
+) -> Vec<(Receiver, Vec<u8>)> {
     let ports = ports.iter().map(|slot| (Port(*slot), frame.to_vec()));
     let peers = peers
         .iter()
@@ -73,7 +78,7 @@ fn r7348_06_floods_stay_in_their_network() {
         );
         let mut failures = on_port(world, PORT_RED, &[red]);
         // A slot of another network, a free one and an empty place in the list.
-        set_flood(world, BLUE, &[PORT_A, PORT_RED, 9, PORT_B], &[ONE])?;
+        set_flood(world, BLUE, &[PORT_A, PORT_RED, FREE_PORT, PORT_B], &[ONE])?;
         let frame = datagram(A, BROADCAST);
         let case = Case::delivered(
             "r7348_06_slot_of_another_network",

@@ -3,29 +3,39 @@
 use anyhow::{Result, ensure};
 
 use crate::case::check;
+use crate::counters::{Counter, growth};
 use crate::fabric::{
-    A, AT_ONE, AT_TWO, B, C, GATEWAY_MAC, ONE, PORT_A, UPLINK, datagram, datagram6, plain,
+    A, AT_ONE, AT_TWO, B, C, GATEWAY_MAC, ONE, PORT_A, STRANGER, UPLINK, datagram, datagram6, plain,
 };
+use crate::green::{
+    self, ACCESS_10, AT_ACCESS, AT_ONE_GREEN, AT_TRUNK, GREEN_10, GREEN_12, PHYSICAL, TAGGED,
+    TRUNK, TWICE, UNTAGGED, tag,
+};
+use crate::messages::{discover, ip4, ip6, solicitation};
 use crate::rows;
+use crate::security;
 use crate::test_run;
 use crate::world::World;
-use vxnet_common::map::port::flag;
-use vxnet_tests::frame::{BROADCAST, hexdump};
+use vxnet_common::map::{
+    port::{Port, flag},
+    segment::flag as segment_flag,
+};
+use vxnet_tests::frame::{BROADCAST, arp_request, hexdump};
 
 const ROUNDS: u32 = 20_000;
 
 /// Xorshift (Marsaglia, 2003): the same frames on every run.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 
@@ -50,7 +60,7 @@ impl Random {
 }
 
 /// Whether the kernel runs a TC program on a frame: not without a whole IP header.
-fn is_runnable(frame: &[u8]) -> bool {
+pub(crate) fn is_runnable(frame: &[u8]) -> bool {
     match [frame[12], frame[13]] {
         [0x08, 0x00] => frame.len() >= 14 + 20,
         [0x86, 0xdd] => frame.len() >= 14 + 40,
@@ -80,6 +90,29 @@ fn run(
             hexdump(&frame)
         );
     }
+    Ok(())
+}
+
+/// As [`tc`] on a port, and every frame is accounted for: what came in and what was made of it is
+/// what went out or was dropped.
+fn balanced(world: &World, slot: u32, seeds: &[Vec<u8>]) -> Result<()> {
+    let before = world.counts()?;
+    tc(world, "vx_port", slot, &[2, 7], seeds)?;
+    let counts = growth(&before, &world.counts()?);
+    let (mut came, mut left) = (0, 0);
+    for (counter, count) in &counts {
+        match counter {
+            Counter::PortRx(_) | Counter::Replicas(_) => came += count,
+            Counter::PortTx(_) | Counter::VtepTx(_) | Counter::Passed(_) => left += count,
+            Counter::Drop(_, reason) if !reason.is_notice() => left += count,
+            _ => {}
+        }
+    }
+    ensure!(
+        counts.get(&Counter::PortRx(slot)) == Some(&u64::from(ROUNDS)),
+        "{counts:?}"
+    );
+    ensure!(came == left, "{came} came, {left} left: {counts:?}");
     Ok(())
 }
 
@@ -123,6 +156,60 @@ fn attack_random_frames_get_a_known_verdict() {
         run("vx_uplink_xdp", &[2, 4], &outer, |frame| {
             Ok(test_run::xdp(program, ifindex, frame)?.action.into())
         })?;
+        Ok(Vec::new())
+    });
+}
+
+/// Every kind of port, with and without all the checks, limits and suppression.
+#[test]
+fn attack_random_frames_are_accounted_for() {
+    check(|world| {
+        let all = [
+            AT_TRUNK,
+            AT_ACCESS,
+            AT_ONE_GREEN,
+            TWICE,
+            BROADCAST,
+            STRANGER,
+        ];
+        let mut seeds = Vec::new();
+        for dst in all {
+            for frame in [
+                datagram(AT_TRUNK, dst),
+                datagram6(AT_TRUNK, dst),
+                plain(AT_TRUNK, dst, 60),
+                plain(AT_TRUNK, dst, 1500),
+                arp_request(AT_TRUNK, ip4(AT_TRUNK), ip4(AT_ACCESS)),
+                solicitation(AT_TRUNK, ip6(AT_TRUNK), ip6(AT_ACCESS)),
+                discover(AT_TRUNK, AT_TRUNK),
+            ] {
+                for vid in [0, 10, 12, 4095] {
+                    seeds.push(tag(vid, 1, &frame));
+                }
+                seeds.push(frame);
+            }
+        }
+        for segment in [GREEN_10, GREEN_12] {
+            rows::change_segment(world, segment, |row| row.flags |= segment_flag::SUPPRESS)?;
+        }
+        for slot in [TRUNK, TAGGED, UNTAGGED, ACCESS_10, PHYSICAL] {
+            balanced(world, slot, &seeds)?;
+            security::guard(world, slot, security::ALL, AT_TRUNK)?;
+            rows::change_port(world, slot, |port| {
+                port.fdb_limit = 4;
+                port.bum_limit = 100;
+            })?;
+            balanced(world, slot, &seeds)?;
+            rows::change_port(world, slot, |port| port.flags |= flag::LOCKED)?;
+            balanced(world, slot, &seeds)?;
+            rows::change_port(world, slot, |port| {
+                *port = Port {
+                    ifindex: port.ifindex,
+                    name: port.name,
+                    ..green::port(slot)
+                };
+            })?;
+        }
         Ok(Vec::new())
     });
 }

@@ -7,6 +7,7 @@ use vxnet_tests::frame::describe;
 
 use crate::counters::{Counter, Counts};
 use crate::fabric::{Family, UPLINK};
+use crate::green;
 
 /// Who got something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +59,7 @@ impl Outcome {
     pub(crate) fn count_deliveries(&mut self, family: Family) {
         for (receiver, frames) in &self.delivered {
             for frame in frames {
-                let length = frame.len() as u64;
+                let length = green::untagged_len(frame) as u64;
                 let (packets, bytes, length) = match *receiver {
                     Receiver::Port(slot) => {
                         (Counter::PortTx(slot), Counter::PortTxBytes(slot), length)
@@ -90,6 +91,29 @@ impl Outcome {
     /// Counts a drop or a notice.
     pub(crate) fn count_drop(&mut self, slot: u32, reason: Reason) {
         *self.counts.entry(Counter::Drop(slot, reason)).or_default() += 1;
+    }
+
+    /// Counts a packet that the host got.
+    pub(crate) fn count_passed(&mut self, bytes: usize) {
+        self.count_port_rx(UPLINK, bytes);
+        *self.counts.entry(Counter::Passed(UPLINK)).or_default() += 1;
+    }
+
+    /// Counts the copies that must have been made for the account to balance: what came in and what
+    /// was made of it is what went out, was passed on or was dropped.
+    pub(crate) fn balance(&mut self, sender: u32) {
+        let (mut came, mut left) = (0, 0);
+        for (counter, count) in &self.counts {
+            match counter {
+                Counter::PortRx(_) => came += count,
+                Counter::PortTx(_) | Counter::VtepTx(_) | Counter::Passed(_) => left += count,
+                Counter::Drop(_, reason) if !reason.is_notice() => left += count,
+                _ => {}
+            }
+        }
+        if left > came {
+            self.counts.insert(Counter::Replicas(sender), left - came);
+        }
     }
 
     /// Returns how another outcome differs, or `None`.

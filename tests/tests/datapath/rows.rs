@@ -10,6 +10,7 @@ use vxnet_common::{
     map::{
         LAYOUT,
         fdb::{FdbEntry, FdbKey, origin, place},
+        holder::{self, Holder},
         local::Local,
         port::{Port, kind},
         segment::{FloodKey, Segment, list},
@@ -19,18 +20,29 @@ use vxnet_common::{
 };
 use vxnet_tests::frame::VXLAN_PORT;
 
+use crate::counters::VTEPS;
 use crate::fabric::{
     A, AGEING, AT_LOST, AT_NARROW, AT_ONE, AT_SILENT, AT_TWO, B, BLUE, D, E, EXPIRED, FREE_PORT,
     GATEWAY_MAC, GATEWAY_RED_MAC, HOST, HOST_RED, LINKS, LONELY, LOST, MOVED_OUT, NARROW,
     NARROW_MTU, ONE, PATH_MTU, PORT_A, PORT_B, PORT_C, PORT_LONELY, PORT_RED, RED, SILENT, TWO,
     UNPLUGGED, UPLINK, UPLINK_MAC, VNI_BLUE, VNI_LONELY, VNI_RED,
 };
+use crate::green::{self, HOST_GREEN};
 use crate::world::{self, World};
 
 /// Fills the tables of a new world.
 pub(crate) fn fill(world: &mut World) -> Result<()> {
     clear(&mut world.port_slots)?;
     clear(&mut world.vnis)?;
+    clear(&mut world.vlans)?;
+    clear(&mut world.allowed)?;
+    clear(&mut world.held)?;
+    clear(&mut world.neighbours)?;
+    for holder in (0..=FREE_PORT).chain((ONE..=SILENT).map(holder::of_vtep)) {
+        world.holders.set(holder, Holder::default(), 0)?;
+    }
+    world.events();
+    world.more_fdb.clear();
     clear(&mut world.flood)?;
     clear(&mut world.vtep_slots)?;
     configure(world, VXLAN_PORT)?;
@@ -93,6 +105,7 @@ pub(crate) fn fill(world: &mut World) -> Result<()> {
             world.flood.insert(key, slot, 0)?;
         }
     }
+    green::fill(world)?;
     reset_fdb(world)
 }
 
@@ -111,6 +124,9 @@ pub(crate) fn configure(world: &mut World, port: u16) -> Result<()> {
         name: [0; 32],
     };
     world.local.set(0, local, 0)?;
+    for slot in 1..VTEPS {
+        world.vteps.set(slot, Vtep::FREE, 0)?;
+    }
     for slot in [ONE, TWO, NARROW, LOST, SILENT] {
         let peer = family.peer(slot);
         let address = VtepAddr::from(peer.ip);
@@ -181,13 +197,14 @@ pub(crate) fn reset_fdb(world: &mut World) -> Result<()> {
         (LONELY, E, place::PORT, PORT_LONELY, origin::LEARNED, now),
     ] {
         let row = FdbEntry {
-            slot,
-            place,
             origin,
-            pad: [0; 2],
-            last_seen,
+            ..FdbEntry::learned(place, slot, last_seen)
         };
         world.fdb.insert(FdbKey::new(segment, Mac(mac)), row, 0)?;
+    }
+    green::fill_fdb(world)?;
+    for (key, row) in &world.more_fdb {
+        world.fdb.insert(key, row, 0)?;
     }
     Ok(())
 }
@@ -218,7 +235,7 @@ pub(crate) fn set_flood(
 }
 
 /// Empties a table.
-fn clear<K: Pod, V: Pod>(map: &mut HashMap<MapData, K, V>) -> Result<()> {
+pub(crate) fn clear<K: Pod, V: Pod>(map: &mut HashMap<MapData, K, V>) -> Result<()> {
     let keys: Vec<K> = map.keys().collect::<Result<_, _>>()?;
     for key in keys {
         map.remove(&key)?;
@@ -232,6 +249,28 @@ pub(crate) fn set_flags(world: &mut World, slot: u32, flags: u32) -> Result<()> 
     Ok(world.ports.set(slot, Port { flags, ..row }, 0)?)
 }
 
+/// Changes the row of a port.
+pub(crate) fn change_port(
+    world: &mut World,
+    slot: u32,
+    change: impl FnOnce(&mut Port),
+) -> Result<()> {
+    let mut row = world.ports.get(&slot, 0)?;
+    change(&mut row);
+    Ok(world.ports.set(slot, row, 0)?)
+}
+
+/// Changes the row of a segment.
+pub(crate) fn change_segment(
+    world: &mut World,
+    slot: u32,
+    change: impl FnOnce(&mut Segment),
+) -> Result<()> {
+    let mut row = world.segments.get(&slot, 0)?;
+    change(&mut row);
+    Ok(world.segments.set(slot, row, 0)?)
+}
+
 /// Lets TCP that TC strips cross the GRO link, or not.
 pub(crate) fn set_gro(world: &mut World, on: bool) -> Result<()> {
     let row = world.local.get(&0, 0)?;
@@ -240,6 +279,13 @@ pub(crate) fn set_gro(world: &mut World, on: bool) -> Result<()> {
 }
 
 fn port(ifindex: u32, slot: u32, link: &str) -> Port {
+    if slot >= HOST_GREEN {
+        return Port {
+            ifindex,
+            name: vxnet_common::map::name(link),
+            ..green::port(slot)
+        };
+    }
     let (kind, segment, mac) = match slot {
         HOST => (kind::HOST, BLUE, GATEWAY_MAC),
         HOST_RED => (kind::HOST, RED, GATEWAY_RED_MAC),
@@ -248,20 +294,30 @@ fn port(ifindex: u32, slot: u32, link: &str) -> Port {
         PORT_LONELY => (kind::GUEST, LONELY, [0; 6]),
         _ => (kind::GUEST, BLUE, [0; 6]),
     };
+    let network = match segment {
+        RED => HOST_RED,
+        LONELY => PORT_LONELY,
+        _ => HOST,
+    };
     Port {
         ifindex,
         kind,
         segment,
-        flags: 0,
+        network,
         mac,
-        pad: [0; 2],
         name: vxnet_common::map::name(link),
+        ..Port::FREE
     }
 }
 
 fn segment(vni: u32, bridge: u32, host_port: u32, vteps: &[u32]) -> Segment {
     let mut row = Segment {
         vni,
+        network: if host_port == 0 {
+            PORT_LONELY
+        } else {
+            host_port
+        },
         bridge,
         host_port,
         mtu: 1450,

@@ -5,9 +5,10 @@ use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 
 /// Room for what encapsulation adds.
 const SLACK: usize = 256;
-/// `struct __sk_buff` of `linux/bpf.h`: its size, and the offset of `ifindex`.
+/// `struct __sk_buff` of `linux/bpf.h`: its size, and the offsets of two fields.
 const SK_BUFF: usize = 192;
 const SK_BUFF_IFINDEX: usize = 40;
+const SK_BUFF_GSO_SIZE: usize = 176;
 /// `struct xdp_md`: six words.
 const XDP_MD: usize = 24;
 
@@ -31,8 +32,19 @@ pub(crate) struct XdpRun {
 
 /// Runs a TC program on a frame that came in on a link.
 pub(crate) fn tc(program: &SchedClassifier, ifindex: u32, frame: &[u8]) -> Result<TcRun> {
+    tc_gso(program, ifindex, frame, 0)
+}
+
+/// As [`tc`], on a super-packet whose segments have so many bytes of payload.
+pub(crate) fn tc_gso(
+    program: &SchedClassifier,
+    ifindex: u32,
+    frame: &[u8],
+    gso_size: u32,
+) -> Result<TcRun> {
     let mut context = [0; SK_BUFF];
     context[SK_BUFF_IFINDEX..][..4].copy_from_slice(&ifindex.to_ne_bytes());
+    context[SK_BUFF_GSO_SIZE..][..4].copy_from_slice(&gso_size.to_ne_bytes());
     let mut out = vec![0; frame.len() + SLACK];
     let run = program
         .test_run(TestRunOptions {

@@ -5,7 +5,7 @@ use vxnet_common::{
     addr::Mac,
     map::{
         NO_SLOT,
-        fdb::{FdbEntry, FdbKey, origin, place},
+        fdb::{FdbEntry, FdbKey, place},
         port::flag,
     },
     reason::Reason,
@@ -200,11 +200,12 @@ fn only_what_was_stripped_comes_out_of_the_gro_link() {
         let frame = tcp(v4(AT_ONE), v4(A), (1, 2), 3, b"from elsewhere");
         let run = test_run::tc(world.classifier("vx_gro")?, link, &frame)?;
         let counts = growth(&before, &world.counts()?);
-        let dropped = Counter::Drop(NO_SLOT, Reason::StaleStrip);
-        ensure!(
-            run.action == 2 && counts == [(dropped, 1)].into(),
-            "{counts:?}"
-        );
+        let expected = [
+            (Counter::PortRx(NO_SLOT), 1),
+            (Counter::PortRxBytes(NO_SLOT), frame.len() as u64),
+            (Counter::Drop(NO_SLOT, Reason::StaleStrip), 1),
+        ];
+        ensure!(run.action == 2 && counts == expected.into(), "{counts:?}");
         Ok(Vec::new())
     });
 }
@@ -258,13 +259,7 @@ fn xdp_leaves_frames_to_the_uplinks_own_address_alone() {
             rows::set_flags(world, UPLINK, uplink)?;
             rows::set_flags(world, PORT_B, guest)?;
             // A guest has that address, so that it is no flood, which XDP leaves alone anyway.
-            let row = FdbEntry {
-                slot: PORT_B,
-                place: place::PORT,
-                origin: origin::LEARNED,
-                pad: [0; 2],
-                last_seen: world::now()?,
-            };
+            let row = FdbEntry::learned(place::PORT, PORT_B, world::now()?);
             world.fdb.insert(key, row, 0)?;
             let before = world.counts()?;
             let run = test_run::xdp(world.xdp()?, ifindex, &packet)?;

@@ -1,11 +1,11 @@
 //! A namespace with the links of the fabric, the loaded programs and their maps.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Mutex, thread, time::Duration};
+use std::{collections::BTreeMap, sync::Mutex, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, HashMap, Map, MapData, PerCpuValues},
+    maps::{Array, HashMap, Map, MapData, PerCpuValues, RingBuf},
     programs::{
         SchedClassifier, TcAttachType, Xdp, XdpMode, tc::SchedClassifierLinkId, xdp::XdpLinkId,
     },
@@ -13,12 +13,18 @@ use aya::{
 use nix::{net::if_::if_nametoindex, time::ClockId};
 use vxnet::state::{GRO_END, GRO_LINK};
 use vxnet_common::addr::VtepAddr;
+use vxnet_common::event::Event;
 use vxnet_common::map::{
+    allowed::AllowedKey,
+    dropped::Dropped,
     fdb::{FdbEntry, FdbKey},
+    holder::{HeldKey, Holder},
     local::Local,
-    port::Port,
+    neighbour::{Neighbour, NeighbourKey},
+    port::{Port, PortVlans},
     segment::{FloodKey, Segment},
     stats::VtepStats,
+    vlan::VlanKey,
     vtep::Vtep,
 };
 use vxnet_tests::{
@@ -26,17 +32,13 @@ use vxnet_tests::{
 };
 
 use crate::counters::{Counters, Counts};
-use crate::fabric::{
-    Family, GATEWAY_MAC, GATEWAY_RED_MAC, HOST, HOST_RED, LINKS, UPLINK, UPLINK_MAC,
-};
+use crate::fabric::{Family, LINKS, UPLINK};
+use crate::links::{self, PATIENCE, is_bridge};
 use crate::outcome::{Fdb, Receiver, Row};
 use crate::rows;
 
 /// The link behind the uplink: the underlay.
 const UNDERLAY: &str = "ulp";
-
-/// How long the kernel may take to bring the links up.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Worlds that are not in use: the verifier takes a second for each.
 static IDLE: Mutex<Vec<World>> = Mutex::new(Vec::new());
@@ -50,12 +52,22 @@ pub(crate) struct World {
     pub(crate) local: Array<MapData, Local>,
     pub(crate) port_slots: HashMap<MapData, u32, u32>,
     pub(crate) ports: Array<MapData, Port>,
+    pub(crate) port_vlans: Array<MapData, PortVlans>,
+    pub(crate) allowed: HashMap<MapData, AllowedKey, u32>,
     pub(crate) segments: Array<MapData, Segment>,
     pub(crate) vnis: HashMap<MapData, u32, u32>,
+    pub(crate) vlans: HashMap<MapData, VlanKey, u32>,
     pub(crate) flood: HashMap<MapData, FloodKey, u32>,
     pub(crate) vteps: Array<MapData, Vtep>,
     pub(crate) vtep_slots: HashMap<MapData, VtepAddr, u32>,
     pub(crate) fdb: HashMap<MapData, FdbKey, FdbEntry>,
+    /// Rows that the FDB has before each frame, besides the fabric's.
+    pub(crate) more_fdb: Vec<(FdbKey, FdbEntry)>,
+    pub(crate) holders: Array<MapData, Holder>,
+    pub(crate) held: HashMap<MapData, HeldKey, FdbKey>,
+    pub(crate) neighbours: HashMap<MapData, NeighbourKey, Neighbour>,
+    pub(crate) last_drops: Array<MapData, Dropped>,
+    pub(crate) events: RingBuf<MapData>,
 }
 
 /// The links, and what comes out of them.
@@ -77,21 +89,42 @@ pub(crate) fn with<T: Send>(
     work: impl FnOnce(&mut World) -> Result<T> + Send,
 ) -> Result<T> {
     let scope = Scope::open("dp")?;
-    let netns = links(&scope)?;
     let idle = IDLE.lock().expect("no panic while locked").pop();
-    let mut world = match idle {
+    let world = match idle {
         Some(world) => world,
-        None => World::load(&scope)?,
+        None => World::load(&scope, None)?,
     };
+    let (world, result) = run(&scope, world, family, work)?;
+    IDLE.lock().expect("no panic while locked").push(world);
+    result
+}
+
+/// As [`with`], but the FDB has room for a few rows only.
+pub(crate) fn with_small_fdb<T: Send>(
+    family: Family,
+    rows: u32,
+    work: impl FnOnce(&mut World) -> Result<T> + Send,
+) -> Result<T> {
+    let scope = Scope::open("dp")?;
+    let world = World::load(&scope, Some(rows))?;
+    run(&scope, world, family, work)?.1
+}
+
+/// Runs `work` inside a world on links of its own.
+fn run<T: Send>(
+    scope: &Scope,
+    mut world: World,
+    family: Family,
+    work: impl FnOnce(&mut World) -> Result<T> + Send,
+) -> Result<(World, Result<T>)> {
+    let netns = links::make(scope)?;
     let inside = &netns;
-    let (world, result) = netns.enter(move || -> Result<_> {
+    netns.enter(move || -> Result<_> {
         world.enter(inside, family)?;
         let result = work(&mut world);
         world.leave()?;
         Ok((world, result))
-    })??;
-    IDLE.lock().expect("no panic while locked").push(world);
-    result
+    })?
 }
 
 fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map> {
@@ -99,76 +132,20 @@ fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map> {
         .with_context(|| format!("no map {name}"))
 }
 
-fn is_bridge(slot: u32) -> bool {
-    matches!(slot, HOST | HOST_RED)
-}
-
-/// Makes a namespace with all links, none of which says anything by itself.
-fn links(scope: &Scope) -> Result<Netns> {
-    let netns = Netns::create(scope, "dp")?;
-    for section in ["all", "default"] {
-        netns.sysctl(&format!("net.ipv6.conf.{section}.disable_ipv6"), "1")?;
-    }
-    let mut batch = String::new();
-    for (slot, link) in (1..).zip(LINKS) {
-        if is_bridge(slot) {
-            let mac = if slot == HOST {
-                GATEWAY_MAC
-            } else {
-                GATEWAY_RED_MAC
-            };
-            let mac = vxnet_common::addr::Mac(mac);
-            writeln!(
-                batch,
-                "link add {link} address {mac} up type bridge mcast_snooping 0"
-            )?;
-        } else {
-            writeln!(batch, "link add {link} type veth peer name {link}p")?;
-            writeln!(batch, "link set {link} up\nlink set {link}p up")?;
-        }
-    }
-    let mac = vxnet_common::addr::Mac(UPLINK_MAC);
-    // Room for a full-sized frame with its outer header.
-    write!(
-        batch,
-        "link set ul address {mac} mtu 1600\nlink set ulp mtu 1600\n"
-    )?;
-    writeln!(
-        batch,
-        "link add {GRO_LINK} mtu 1600 type veth peer name {GRO_END} mtu 1600\n\
-         link set {GRO_LINK} up\nlink set {GRO_END} up"
-    )?;
-    netns.line("ip -batch -").stdin(batch).run()?;
-    netns
-        .line(&format!("ethtool -K {GRO_LINK} tso off"))
-        .run()?;
-    netns.line(&format!("ethtool -K {GRO_END} gro on")).run()?;
-    await_queues(&netns)?;
-    Ok(netns)
-}
-
-/// Waits until frames can leave by every link: the kernel gives the first end of a veth its queue
-/// after the command that brings the other end up, and loses what is sent before.
-fn await_queues(netns: &Netns) -> Result<()> {
-    eventually(PATIENCE, || {
-        let links = netns.ip("-o link show")?;
-        for link in links.lines().filter(|link| !link.contains("LOOPBACK")) {
-            ensure!(!link.contains("qdisc noop "), "no queue: {link}");
-        }
-        Ok(())
-    })
-}
-
 impl World {
     /// Loads the programs; their maps are nobody else's.
-    fn load(scope: &Scope) -> Result<Self> {
+    fn load(scope: &Scope, fdb_rows: Option<u32>) -> Result<Self> {
         let bpffs = Bpffs::mount(scope)?;
         let pins = bpffs.pin_directory("dp");
         std::fs::create_dir_all(&pins)?;
-        let mut ebpf = EbpfLoader::new()
+        let mut loader = EbpfLoader::new();
+        loader
             .default_map_pin_directory(&pins)
-            .override_global("AYA_LOG_LEVEL", &0u8, false)
-            .load(vxnet::host::object_bytes())?;
+            .override_global("AYA_LOG_LEVEL", &0u8, false);
+        if let Some(rows) = fdb_rows {
+            loader.map_max_entries("FDB", rows);
+        }
+        let mut ebpf = loader.load(vxnet::host::object_bytes())?;
         for name in ["vx_gro", "vx_port", "vx_resolve", "vx_uplink"] {
             let program: &mut SchedClassifier = ebpf.program_mut(name).context(name)?.try_into()?;
             program.load().context(name)?;
@@ -189,12 +166,21 @@ impl World {
             local: take(&mut ebpf, "LOCAL")?.try_into()?,
             port_slots: take(&mut ebpf, "PORT_SLOTS")?.try_into()?,
             ports: take(&mut ebpf, "PORTS")?.try_into()?,
+            port_vlans: take(&mut ebpf, "PORT_VLANS")?.try_into()?,
+            allowed: take(&mut ebpf, "ALLOWED")?.try_into()?,
             segments: take(&mut ebpf, "SEGMENTS")?.try_into()?,
             vnis: take(&mut ebpf, "VNIS")?.try_into()?,
+            vlans: take(&mut ebpf, "VLANS")?.try_into()?,
             flood: take(&mut ebpf, "FLOOD")?.try_into()?,
             vteps: take(&mut ebpf, "VTEPS")?.try_into()?,
             vtep_slots: take(&mut ebpf, "VTEP_SLOTS")?.try_into()?,
             fdb: take(&mut ebpf, "FDB")?.try_into()?,
+            more_fdb: Vec::new(),
+            holders: take(&mut ebpf, "HOLDERS")?.try_into()?,
+            held: take(&mut ebpf, "HELD")?.try_into()?,
+            neighbours: take(&mut ebpf, "NEIGHBOURS")?.try_into()?,
+            last_drops: take(&mut ebpf, "LAST_DROPS")?.try_into()?,
+            events: take(&mut ebpf, "EVENTS")?.try_into()?,
             ebpf,
         })
     }
@@ -333,7 +319,6 @@ impl World {
         self.counters.read()
     }
 
-    /// The FDB without its clocks.
     /// Pretends that the last super-packet of a peer came whole at that time.
     pub(crate) fn set_last_whole(&mut self, vtep: u32, time: u64) -> Result<()> {
         let vteps = &mut self.counters.vteps;
@@ -347,6 +332,18 @@ impl World {
         Ok(vteps.set(vtep, rows, 0)?)
     }
 
+    /// The events since the last look.
+    pub(crate) fn events(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some(item) = self.events.next() {
+            assert_eq!(item.len(), size_of::<Event>(), "an event of another size");
+            // SAFETY: an event is made of integers and arrays of them, and there are as many bytes.
+            events.push(unsafe { item.as_ptr().cast::<Event>().read_unaligned() });
+        }
+        events
+    }
+
+    /// The FDB without its clocks.
     pub(crate) fn fdb(&self) -> Result<Fdb> {
         let mut rows = Fdb::new();
         for row in &self.fdb {

@@ -10,16 +10,26 @@
 mod attack;
 mod burst;
 mod fail_closed;
+mod her_256;
 mod inject;
 mod instruments;
 mod interop;
 mod learning;
 mod lifetime;
+mod loops;
+mod mac_flood;
+mod membership;
+mod multicast;
 mod next_hop;
 mod one_host;
 mod order;
 mod overlay_learning;
+mod ovs_peer;
 mod regroup;
+mod suppress;
+mod too_big;
+mod trunk;
+mod vlan_trunk;
 mod wire;
 
 use vxnet_tests::hypervisor::Kind;

@@ -62,8 +62,8 @@ fn tour(options: &Options, report: &mut Report) -> Result<()> {
         Kind::Vxnet
     };
     let binary = match kind {
-        Kind::Kernel => None,
         Kind::Vxnet => Some(options.vxnet.clone().map_or_else(find_binary, Ok)?),
+        _ => None,
     };
     let lab = LabBuilder::new("lab")
         .binary(binary.as_deref())

@@ -15,7 +15,7 @@ const RATE: u32 = 1000;
 pub(crate) fn run(lab: &mut Lab, kind: Kind, quick: bool, report: &mut Report) -> Result<()> {
     report.section(match kind {
         Kind::Vxnet => "kill -9 of hv1's daemon under traffic, across ageing, then a restart",
-        Kind::Kernel => "Traffic across an ageing period",
+        _ => "Traffic across an ageing period",
     });
     // A run has to be longer than three ageing periods; the quick one only sees that it works.
     let dead = Duration::from_secs(if quick {

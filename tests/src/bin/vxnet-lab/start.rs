@@ -23,7 +23,7 @@ pub(crate) fn run(lab: &mut Lab, kind: Kind, report: &mut Report) -> Result<Befo
     ));
     report.note(match kind {
         Kind::Vxnet => "hv1 and hv2 run vxnet, hv3 is a kernel bridge with a VXLAN device",
-        Kind::Kernel => "all three are kernel bridges with VXLAN devices",
+        _ => "all three are kernel bridges with VXLAN devices",
     });
     let mut before = Vec::new();
     if kind == Kind::Vxnet {

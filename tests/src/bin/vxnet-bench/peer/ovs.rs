@@ -4,18 +4,14 @@
 //! complete their checksums themselves: this datapath neither takes super-packets nor unfinished
 //! checksums from a packet socket.
 
-use std::fs;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use vxnet_tests::command::{Background, Cmd};
 use vxnet_tests::netns::Netns;
+use vxnet_tests::open_vswitch::OpenVswitch;
 use vxnet_tests::scope::Scope;
-use vxnet_tests::wait::eventually;
 
 use crate::machine;
 use crate::peer::vni;
@@ -23,11 +19,9 @@ use crate::shell::Shell;
 use crate::station::Station;
 use crate::wire::{MTU, UPLINK};
 
-const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 /// The bridge that holds the uplink and the underlay address.
 pub(crate) const PHYSICAL: &str = "br-phy";
 const OVERLAY: &str = "br-int";
-const START: Duration = Duration::from_secs(10);
 
 /// Which kind of port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +35,7 @@ pub(crate) enum Ports {
 pub(crate) struct Ovs {
     netns: Netns,
     ports: Ports,
-    socket: PathBuf,
-    switch: Background,
-    _database: Background,
+    switch: OpenVswitch,
 }
 
 impl Ovs {
@@ -56,44 +48,12 @@ impl Ovs {
     ) -> Result<Self> {
         let (netns, number) = host;
         let directory = scope.directory().join(format!("ovs{number}"));
-        fs::create_dir_all(&directory)?;
-        let (database, socket) = (directory.join("conf.db"), directory.join("db.sock"));
-        let shown = |path: &PathBuf| path.display().to_string();
-        let environment = |command: Cmd| {
-            ["OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVS_SYSCONFDIR"]
-                .iter()
-                .fold(command, |command, name| command.env(name, &directory))
-        };
-        Cmd::new("ovsdb-tool")
-            .args(["create", &shown(&database), SCHEMA])
-            .run()
-            .context("Open vSwitch is not installed (package openvswitch-switch)")?;
-        let line = format!(
-            "ovsdb-server {} --remote=punix:{} --pidfile={}",
-            shown(&database),
-            shown(&socket),
-            shown(&directory.join("ovsdb.pid"))
-        );
-        let server = environment(netns.line(&line)).spawn(&directory.join("ovsdb.log"))?;
-        eventually(START, || {
-            ensure!(socket.exists(), "ovsdb-server does not listen");
-            Ok(())
-        })?;
-        let line = format!(
-            "ovs-vswitchd unix:{} --disable-system --pidfile={}",
-            shown(&socket),
-            shown(&directory.join("switch.pid"))
-        );
         shell.note(netns, "ovs-vswitchd unix:db.sock --disable-system");
-        let switch = environment(netns.line(&line)).spawn(&directory.join("switch.log"))?;
         let ovs = Self {
             netns: netns.clone(),
             ports,
-            socket,
-            switch,
-            _database: server,
+            switch: OpenVswitch::start(netns, &directory, "--disable-system")?,
         };
-        ovs.vsctl(shell, "--no-wait init")?;
         if ports == Ports::AfXdp {
             let cpu = if number == 1 {
                 machine::SENDER
@@ -106,7 +66,7 @@ impl Ovs {
         }
         for bridge in [PHYSICAL, OVERLAY] {
             let line = format!("add-br {bridge} -- set bridge {bridge} datapath_type=netdev");
-            ovs.vsctl(shell, &line).with_context(|| ovs.switch.log())?;
+            ovs.vsctl(shell, &line)?;
         }
         ovs.add_port(shell, PHYSICAL, UPLINK)?;
         shell.ip(netns, &format!("link set {PHYSICAL} mtu {MTU} up"))?;
@@ -144,7 +104,7 @@ impl Ovs {
             }
         };
         self.vsctl(shell, &format!("add-port {bridge} {link}{kind}"))?;
-        let error = self.vsctl_quietly(&format!("get interface {link} error"))?;
+        let error = self.switch.vsctl(&format!("get interface {link} error"))?;
         ensure!(
             error.trim() == "[]",
             "OVS does not take {link}: {}\n{}",
@@ -156,16 +116,7 @@ impl Ovs {
 
     fn vsctl(&self, shell: &Shell, line: &str) -> Result<()> {
         shell.note(&self.netns, &format!("ovs-vsctl {line}"));
-        self.vsctl_quietly(line).map(drop)
-    }
-
-    fn vsctl_quietly(&self, line: &str) -> Result<String> {
-        let database = format!("--db=unix:{}", self.socket.display());
-        self.netns
-            .command("ovs-vsctl")
-            .args([database.as_str(), "--timeout=25"])
-            .args(line.split_whitespace())
-            .run()
+        self.switch.vsctl(line).map(drop)
     }
 
     /// Stops or continues the switch: a polling thread would slow down whoever else is measured.

@@ -1,0 +1,430 @@
+//! ARP and neighbour discovery answered in place: who is answered, with which bytes, and who not.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use anyhow::{Result, ensure};
+use vxnet_common::{
+    addr::{Mac, VtepAddr},
+    map::{
+        fdb::{FdbEntry, FdbKey, place},
+        neighbour::{Neighbour, NeighbourKey, flag as neighbour_flag},
+        segment::flag,
+    },
+    reason::Reason,
+};
+use vxnet_tests::frame::{BROADCAST, arp_reply, arp_request};
+
+use crate::case::{Case, check, on_port, on_station};
+use crate::fabric::{
+    A, AGEING, AT_ONE, B, BLUE, C, EXPIRED, Family, GATEWAY_MAC, HOST, ONE, PORT_A, PORT_B, PORT_C,
+    STRANGER, TWO,
+};
+use crate::flood::copies;
+use crate::green::{
+    ACCESS_10, AT_ACCESS, AT_TAGGED, AT_TRUNK, GREEN_10, GREEN_12, TAGGED, TRUNK, TWICE, UNTAGGED,
+    tag,
+};
+use crate::messages::{
+    ALL_NODES, ALL_NODES_MAC, OVERRIDE, ROUTER, SOLICITED, advertisement, arp, icmp6, ip4, ip6,
+    link_local, probe6, solicitation, target,
+};
+use crate::outcome::Receiver::{self, Port};
+use crate::receive::{Path, from_port, from_underlay};
+use crate::rows;
+use crate::world::{self, World};
+
+/// Nobody's IPv4 address but that of a user's exception.
+const EXEMPT: Ipv4Addr = Ipv4Addr::new(10, 0, 7, 7);
+
+fn suppress(world: &mut World, segment: u32) -> Result<()> {
+    rows::change_segment(world, segment, |row| row.flags |= flag::SUPPRESS)
+}
+
+/// Writes down who has an address, and that it was said so long ago.
+fn know(
+    world: &mut World,
+    segment: u32,
+    address: impl Into<IpAddr>,
+    mac: [u8; 6],
+    (flags, age): (u16, u64),
+) -> Result<()> {
+    let key = NeighbourKey::new(segment, VtepAddr::from(address.into()));
+    let last_seen = world::now()? - age;
+    let row = Neighbour {
+        mac,
+        flags,
+        last_seen,
+    };
+    Ok(world.neighbours.insert(key, row, 0)?)
+}
+
+/// Who has an address, by what was heard, and the flags.
+fn heard(world: &World, segment: u32, address: impl Into<IpAddr>) -> Option<([u8; 6], u16)> {
+    let key = NeighbourKey::new(segment, VtepAddr::from(address.into()));
+    let row = world.neighbours.get(&key, 0).ok()?;
+    Some((row.mac, row.flags))
+}
+
+/// BLUE with stations that are known in every way.
+fn stations(world: &mut World) -> Result<()> {
+    suppress(world, BLUE)?;
+    for mac in [B, C, GATEWAY_MAC, AT_ONE, STRANGER, EXPIRED] {
+        know(world, BLUE, ip4(mac), mac, (0, 0))?;
+        know(world, BLUE, ip6(mac), mac, (0, 0))?;
+    }
+    know(
+        world,
+        BLUE,
+        ip6(GATEWAY_MAC),
+        GATEWAY_MAC,
+        (neighbour_flag::ROUTER, 0),
+    )?;
+    know(world, BLUE, EXEMPT, B, (neighbour_flag::EXEMPT, 0))?;
+    // Behind the port of A too.
+    let row = FdbEntry::learned(place::PORT, PORT_A, world::now()?);
+    world.more_fdb = vec![(FdbKey::new(BLUE, Mac(STRANGER)), row)];
+    Ok(())
+}
+
+fn answered(name: &str, frame: Vec<u8>, answer: Vec<u8>, slot: u32) -> Case {
+    Case::delivered(name, frame, [(Port(slot), answer)]).counts(Reason::Answered)
+}
+
+fn everyone(family: Family, frame: &[u8]) -> Vec<(Receiver, Vec<u8>)> {
+    copies(family, &[PORT_B, PORT_C, HOST], &[ONE, TWO], frame)
+}
+
+#[test]
+fn arp_01_requests_for_known_stations_are_answered() {
+    check(|world| {
+        stations(world)?;
+        let asks = |mac| arp_request(A, ip4(A), ip4(mac));
+        let says = |mac| arp_reply((mac, ip4(mac)), (A, ip4(A)));
+        let cases = [
+            answered("arp_01_another_port", asks(B), says(B), PORT_A),
+            answered("arp_01_a_peers", asks(AT_ONE), says(AT_ONE), PORT_A),
+            answered(
+                "arp_01_the_gateway",
+                asks(GATEWAY_MAC),
+                says(GATEWAY_MAC),
+                PORT_A,
+            ),
+        ];
+        let mut failures = on_port(world, PORT_A, &cases);
+        let frame = arp_request(GATEWAY_MAC, ip4(GATEWAY_MAC), ip4(B));
+        let answer = arp_reply((B, ip4(B)), (GATEWAY_MAC, ip4(GATEWAY_MAC)));
+        let host = [answered("arp_01_to_the_host", frame, answer, HOST)];
+        failures.extend(on_port(world, HOST, &host));
+        Ok(failures)
+    });
+}
+
+#[test]
+fn arp_01_solicitations_for_known_stations_are_answered() {
+    check(|world| {
+        stations(world)?;
+        know(world, BLUE, link_local(B), B, (0, 0))?;
+        let flags = SOLICITED | OVERRIDE;
+        let says = |mac, flags| advertisement((mac, ip6(mac)), (A, ip6(A)), flags);
+        let local = advertisement((B, link_local(B)), (A, link_local(A)), flags);
+        let asks = |mac| solicitation(A, ip6(A), ip6(mac));
+        let cases = [
+            answered("arp_01_nd", asks(B), says(B, flags), PORT_A),
+            answered(
+                "arp_01_nd_a_peers",
+                asks(AT_ONE),
+                says(AT_ONE, flags),
+                PORT_A,
+            ),
+            // Or else the asker would forget its default route (RFC 4861 section 7.2.5).
+            answered(
+                "arp_01_nd_a_router",
+                asks(GATEWAY_MAC),
+                says(GATEWAY_MAC, flags | ROUTER),
+                PORT_A,
+            ),
+            answered(
+                "arp_01_nd_link_local",
+                solicitation(A, link_local(A), link_local(B)),
+                local,
+                PORT_A,
+            ),
+        ];
+        Ok(on_port(world, PORT_A, &cases))
+    });
+}
+
+#[test]
+fn arp_01_arp_02_who_is_not_answered() {
+    check(|world| {
+        stations(world)?;
+        know(world, BLUE, ip4(AT_ONE), AT_ONE, (0, AGEING))?;
+        let family = world.family;
+        let asks = |mac| arp_request(A, ip4(A), ip4(mac));
+        let nobody = Ipv4Addr::UNSPECIFIED;
+        let to_all =
+            |body: ([u8; 6], Ipv4Addr), wanted| arp((A, BROADCAST), 1, body, ([0; 6], wanted));
+        let frames = [
+            (
+                "arp_01_never_heard_of",
+                arp_request(A, ip4(A), Ipv4Addr::new(10, 0, 9, 1)),
+            ),
+            ("arp_01_said_too_long_ago", asks(AT_ONE)),
+            ("arp_01_place_unknown", asks(C)),
+            ("arp_01_place_expired", asks(EXPIRED)),
+            ("arp_01_behind_the_same_port", asks(STRANGER)),
+            ("arp_01_exempt", arp_request(A, ip4(A), EXEMPT)),
+            ("arp_02_probe", to_all((A, nobody), ip4(B))),
+            ("arp_02_gratuitous", to_all((A, ip4(A)), ip4(A))),
+            ("arp_02_gratuitous_for_another", to_all((A, ip4(B)), ip4(B))),
+            ("arp_02_nd_probe", probe6(A, ip6(B))),
+            ("arp_01_nd_place_unknown", solicitation(A, ip6(A), ip6(C))),
+            (
+                "arp_01_nd_behind_the_same_port",
+                solicitation(A, ip6(A), ip6(STRANGER)),
+            ),
+        ];
+        let cases = frames.map(|(name, frame)| {
+            let copies = everyone(family, &frame);
+            Case::delivered(name, frame, copies)
+        });
+        let mut failures = Vec::new();
+        for case in cases {
+            failures.extend(on_port(world, PORT_A, &[case]));
+            // What the frames themselves claim is not to decide the next.
+            stations(world)?;
+            know(world, BLUE, ip4(AT_ONE), AT_ONE, (0, AGEING))?;
+        }
+        let unicast = arp((A, B), 1, (A, ip4(A)), ([0; 6], ip4(B)));
+        let nd = icmp6((A, ip6(A)), (B, ip6(B)), 135, [0; 4], &target(ip6(B), 1, A));
+        let reply = arp_reply((A, ip4(A)), (B, ip4(B)));
+        let cases = [
+            ("arp_03_unicast", unicast),
+            ("arp_03_nd_unicast", nd),
+            ("arp_03_reply", reply),
+        ]
+        .map(|(name, frame)| Case::delivered(name, frame.clone(), [(Port(PORT_B), frame)]));
+        failures.extend(on_port(world, PORT_A, &cases));
+        Ok(failures)
+    });
+}
+
+#[test]
+fn without_suppression_nobody_is_answered() {
+    check(|world| {
+        stations(world)?;
+        rows::change_segment(world, BLUE, |row| row.flags = 0)?;
+        let frame = arp_request(A, ip4(A), ip4(B));
+        let copies = everyone(world.family, &frame);
+        let failures = on_port(world, PORT_A, &[Case::delivered("off", frame, copies)]);
+        ensure!(heard(world, BLUE, ip4(A)).is_none(), "heard all the same");
+        Ok(failures)
+    });
+}
+
+#[test]
+fn arp_04_arp_05_arp_06_arp_07_what_is_not_believed() {
+    let broken = |at: usize, value: u8| {
+        let mut frame = arp_request(A, ip4(A), ip4(B));
+        frame[at] = value;
+        frame
+    };
+    let broken6 = |at: usize, value: u8| {
+        let mut frame = solicitation(A, ip6(A), ip6(B));
+        frame[at] = value;
+        frame
+    };
+    check(|world| {
+        let family = world.family;
+        let mut failures = Vec::new();
+        let foreign = arp((A, BROADCAST), 1, (C, ip4(A)), ([0; 6], ip4(B)));
+        let foreign6 = {
+            let body = target(ip6(B), 1, C);
+            icmp6(
+                (A, ip6(A)),
+                ([0x33, 0x33, 0xff, 0, 0, 0x0b], ALL_NODES),
+                135,
+                [0; 4],
+                &body,
+            )
+        };
+        for (name, frame) in [
+            ("arp_04_htype", broken(15, 6)),
+            ("arp_04_ptype", broken(16, 0x86)),
+            ("arp_04_hlen", broken(18, 8)),
+            ("arp_04_plen", broken(19, 16)),
+            ("arp_04_operation", broken(21, 3)),
+            (
+                "arp_04_short",
+                arp_request(A, ip4(A), ip4(B))[..41].to_vec(),
+            ),
+            ("arp_05_not_the_senders", foreign),
+            ("arp_05_nd_not_the_senders", foreign6),
+            ("arp_07_hop_limit", broken6(21, 254)),
+            ("arp_07_checksum", broken6(56, 0x55)),
+            ("arp_07_code", broken6(55, 1)),
+            ("arp_07_option_len_0", broken6(79, 0)),
+            ("arp_07_option_len_2", broken6(79, 2)),
+            ("arp_07_option_kind", broken6(78, 2)),
+            ("arp_07_length_lies", broken6(19, 24)),
+        ] {
+            rows::clear(&mut world.neighbours)?;
+            stations(world)?;
+            let copies = everyone(family, &frame);
+            failures.extend(on_port(
+                world,
+                PORT_A,
+                &[Case::delivered(name, frame, copies)],
+            ));
+            if heard(world, BLUE, ip4(A)).is_some() || heard(world, BLUE, ip6(A)).is_some() {
+                failures.push(format!("{name}: believed"));
+            }
+        }
+        let group = [3, 0, 0, 0, 0, 1];
+        let lies = [
+            (
+                "arp_06_zero",
+                arp((A, BROADCAST), 1, ([0; 6], ip4(A)), ([0; 6], ip4(B))),
+            ),
+            (
+                "arp_06_group",
+                arp((A, BROADCAST), 1, (group, ip4(A)), ([0; 6], ip4(B))),
+            ),
+            (
+                "arp_06_broadcast",
+                arp((A, B), 2, (BROADCAST, ip4(A)), (B, ip4(B))),
+            ),
+        ]
+        .map(|(name, frame)| Case::dropped(name, frame, Reason::BadNeighbour));
+        failures.extend(on_port(world, PORT_A, &lies));
+        ensure!(heard(world, BLUE, ip4(A)).is_none(), "ARP-06: believed");
+        Ok(failures)
+    });
+}
+
+#[test]
+fn claims_of_ports_are_remembered() {
+    check(|world| {
+        suppress(world, BLUE)?;
+        let router = advertisement((A, ip6(A)), (ALL_NODES_MAC, ALL_NODES), OVERRIDE | ROUTER);
+        let claimed = [(A, neighbour_flag::ROUTER), (A, 0)];
+        for (frame, address, row) in [
+            (
+                arp_request(A, ip4(A), ip4(C)),
+                IpAddr::from(ip4(A)),
+                claimed[1],
+            ),
+            (router, ip6(A).into(), claimed[0]),
+            // Only an advertisement tells whether somebody is a router.
+            (solicitation(A, ip6(A), ip6(C)), ip6(A).into(), claimed[0]),
+            (
+                solicitation(A, link_local(A), ip6(C)),
+                link_local(A).into(),
+                claimed[1],
+            ),
+        ] {
+            from_port(world, PORT_A, &frame)?;
+            let got = heard(world, BLUE, address);
+            ensure!(got == Some(row), "{address}: {got:?}");
+        }
+        // Somebody else has it now; what the user wrote stays.
+        know(world, BLUE, ip4(B), A, (0, 0))?;
+        know(world, BLUE, EXEMPT, A, (neighbour_flag::EXEMPT, 0))?;
+        from_port(world, PORT_B, &arp_request(B, ip4(B), ip4(C)))?;
+        ensure!(heard(world, BLUE, ip4(B)) == Some((B, 0)), "not moved");
+        from_port(world, PORT_B, &arp_request(B, EXEMPT, ip4(C)))?;
+        let exempt = heard(world, BLUE, EXEMPT);
+        ensure!(exempt == Some((A, neighbour_flag::EXEMPT)), "{exempt:?}");
+        Ok(Vec::new())
+    });
+}
+
+#[test]
+fn claims_of_peers_are_remembered_on_every_path() {
+    check(|world| {
+        let mut failures = Vec::new();
+        for path in Path::ALL {
+            for (name, inner, address) in [
+                (
+                    "request",
+                    arp_request(AT_ONE, ip4(AT_ONE), ip4(A)),
+                    IpAddr::from(ip4(AT_ONE)),
+                ),
+                (
+                    "reply",
+                    arp_reply((AT_ONE, ip4(AT_ONE)), (A, ip4(A))),
+                    ip4(AT_ONE).into(),
+                ),
+                (
+                    "advertisement",
+                    advertisement((AT_ONE, ip6(AT_ONE)), (A, ip6(A)), SOLICITED),
+                    ip6(AT_ONE).into(),
+                ),
+            ] {
+                rows::clear(&mut world.neighbours)?;
+                suppress(world, BLUE)?;
+                know(world, BLUE, ip4(A), A, (0, 0))?;
+                let packet = world.family.arrives(ONE, &inner);
+                let got = from_underlay(world, path, &packet)?;
+                // Answered on the asker's own host only: here it is delivered.
+                let delivered = got.delivered.get(&Port(PORT_A)) == Some(&vec![inner]);
+                if heard(world, BLUE, address) != Some((AT_ONE, 0)) || !delivered {
+                    failures.push(format!("{path:?} {name}: {got:?}"));
+                }
+            }
+        }
+        Ok(failures)
+    });
+}
+
+/// The answer leaves as every frame of the VLAN leaves by that port.
+#[test]
+fn q_07_answers_have_the_tag_of_the_port() {
+    check(|world| {
+        suppress(world, GREEN_10)?;
+        suppress(world, GREEN_12)?;
+        for (segment, mac) in [
+            (GREEN_10, AT_ACCESS),
+            (GREEN_10, AT_TRUNK),
+            (GREEN_12, TWICE),
+        ] {
+            know(world, segment, ip4(mac), mac, (0, 0))?;
+        }
+        let asks = |mac, wanted| arp_request(mac, ip4(mac), ip4(wanted));
+        let says = |mac, asker| arp_reply((mac, ip4(mac)), (asker, ip4(asker)));
+        let mut failures = Vec::new();
+        for (name, slot, frame, answer) in [
+            (
+                "q_07_trunk",
+                TRUNK,
+                tag(10, 4, &asks(AT_TRUNK, AT_ACCESS)),
+                tag(10, 4, &says(AT_ACCESS, AT_TRUNK)),
+            ),
+            (
+                "q_01_priority_tag_on_an_access_port",
+                ACCESS_10,
+                tag(0, 5, &asks(AT_ACCESS, AT_TRUNK)),
+                says(AT_TRUNK, AT_ACCESS),
+            ),
+            (
+                "q_07_native_tagged",
+                TAGGED,
+                asks(AT_TAGGED, AT_ACCESS),
+                tag(10, 0, &says(AT_ACCESS, AT_TAGGED)),
+            ),
+            (
+                "q_07_native_untagged",
+                UNTAGGED,
+                tag(12, 3, &asks(STRANGER, TWICE)),
+                says(TWICE, STRANGER),
+            ),
+        ] {
+            let mut case = answered(name, frame, answer, slot);
+            if slot == UNTAGGED {
+                case = case.learns_in(GREEN_12, STRANGER);
+            }
+            failures.extend(on_station(world, slot, &[case]));
+        }
+        Ok(failures)
+    });
+}

@@ -1,0 +1,91 @@
+//! Guests whose MTU is larger than the overlay's: they are told, and adapt.
+
+use anyhow::{Result, ensure};
+use vxnet_tests::guest::{Guest, Port};
+use vxnet_tests::hypervisor::Kind;
+use vxnet_tests::lab::Lab;
+use vxnet_tests::network::Network;
+use vxnet_tests::ping::Ping;
+use vxnet_tests::topology::LabBuilder;
+use vxnet_tests::transfer;
+use vxnet_tests::underlay::Family;
+
+/// Two hypervisors with a tap and a veth guest each, all with an MTU of 1500.
+fn lab(label: &str, underlay: Family) -> Result<Lab> {
+    let lab = LabBuilder::new(label)
+        .underlay(underlay)
+        .hypervisors(&[Kind::Vxnet, Kind::Vxnet])
+        .network(Network::new("blue", 10))
+        .guest("blue", 1, Port::Tap)
+        .guest("blue", 1, Port::Veth)
+        .guest("blue", 2, Port::Tap)
+        .guest("blue", 2, Port::Veth)
+        .build()?;
+    for guest in &lab.guests {
+        guest.netns.ip("link set eth0 mtu 1500")?;
+        if guest.kind == Port::Veth {
+            // The other end of a veth takes nothing longer than its own MTU.
+            let hypervisor = &lab.hypervisor(guest.hypervisor)?.netns;
+            hypervisor.ip(&format!("link set {} mtu 1500", guest.port))?;
+        }
+    }
+    Ok(lab)
+}
+
+/// Sends full frames with DF from `from` and expects to be told `mtu`.
+fn is_told(from: &Guest, to: &Guest, mtu: u32) -> Result<()> {
+    for (family, size, words) in [
+        (Family::V4, 1472, format!("(mtu = {mtu})")),
+        (Family::V6, 1452, format!("Packet too big: mtu={mtu}")),
+    ] {
+        let ping = Ping::new(to.address(family)).size(size).dont_fragment();
+        let text = ping.run(&from.netns)?.text;
+        ensure!(
+            text.contains(&words),
+            "{} > {}: no \"{words}\" in\n{text}",
+            from.name,
+            to.name
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn too_big_guests_are_told_the_mtu_over_ipv4() -> Result<()> {
+    everyone_is_told(&lab("toobig", Family::V4)?, 1450)
+}
+
+#[test]
+fn too_big_guests_are_told_the_mtu_over_ipv6() -> Result<()> {
+    everyone_is_told(&lab("toobigsix", Family::V6)?, 1430)
+}
+
+fn everyone_is_told(lab: &Lab, mtu: u32) -> Result<()> {
+    for (here, there) in [(1, 1), (2, 2), (1, 2)] {
+        let (near, far) = (lab.guest("blue", 1, here)?, lab.guest("blue", 2, there)?);
+        lab.wait_for_ping(near, far, Family::V4)?;
+        is_told(near, far, mtu)?;
+        is_told(far, near, mtu)?;
+    }
+    // On the same host nothing is too big.
+    let (from, to) = (lab.guest("blue", 1, 2)?, lab.guest("blue", 1, 1)?);
+    let full = Ping::new(to.v4).size(1472).dont_fragment();
+    let reply = full.run(&from.netns)?;
+    ensure!(reply.all(), "{}", reply.text);
+    Ok(())
+}
+
+#[test]
+fn too_big_tcp_adapts_and_completes() -> Result<()> {
+    let lab = lab("toobigtcp", Family::V4)?;
+    for index in [1, 2] {
+        let (near, far) = (lab.guest("blue", 1, index)?, lab.guest("blue", 2, index)?);
+        lab.wait_for_ping(near, far, Family::V4)?;
+        for family in [Family::V4, Family::V6] {
+            // Neither side knows the path yet.
+            let address = far.address(family);
+            transfer::tcp_both_ways(&near.netns, &far.netns, address, 2_000_000)?;
+        }
+    }
+    Ok(())
+}
