@@ -6,7 +6,6 @@ mod daemon;
 mod decode;
 mod drop;
 mod fdb;
-mod loops;
 mod neighbour;
 mod network;
 mod output;

@@ -10,13 +10,12 @@ use vxnet_common::map::{
 };
 
 use super::{
-    loops::{Loop, loops},
     network::{self, Network},
     output::{self, Format},
     port,
 };
 use crate::{
-    daemon,
+    daemon::{self, Loop, loops},
     host::{Paths, maps::Maps},
 };
 

@@ -12,6 +12,13 @@ use vxnet_common::{
 use super::output::{self, Format};
 use crate::host::{Paths, maps::Maps};
 
+/// What to do if more came in than went out,
+const JOINED: &str = "TCP segments of other hosts that the kernel has joined on the way to their port \
+                      (GRO) count once there; without such traffic, report this with `vxnet drop show` \
+                      and `vxnet port show --json`";
+/// and what if it is the other way round.
+const REPORT: &str = "report this with `vxnet drop show` and `vxnet port show --json`";
+
 /// Arguments of `vxnet verify`.
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -127,25 +134,25 @@ impl Account {
             passed,
             dropped,
         } = self.sums;
-        let text = format!(
-            "came in    {rx}\nmade       {replicas}\n           = {}\n\nto ports   {tx_ports}\nto VTEPs   \
-             {tx_vteps}\nto host    {passed}\ndropped    {dropped}\n           = {}\n\n",
-            self.sums.came(),
-            self.sums.left()
-        );
-        let judgement = match (self.balanced, self.missing) {
-            (true, 0) => "every frame is accounted for\n".to_owned(),
+        let judged = match (self.balanced, self.missing) {
+            (true, 0) => "every frame is accounted for".to_owned(),
             (true, missing) => format!(
-                "off by {missing}, while {} frames were counted during the reading: read again when it \
-                 is quiet\n",
+                "off by {missing}, while {} frames were counted during the reading: read again when \
+                 it is quiet",
                 self.in_flight
             ),
             (false, missing) => format!(
-                "off by {missing}: frames are unaccounted for\nhint: report this, with `vxnet drop \
-                 show` and `vxnet port show --json`\n"
+                "off by {missing}: frames are unaccounted for\nhint: {}",
+                if missing > 0 { JOINED } else { REPORT }
             ),
         };
-        text + &judgement
+        format!(
+            "came in    {rx}\nmade       {replicas}\n           = {}\n\nto ports   {tx_ports}\n\
+             to VTEPs   {tx_vteps}\nto host    {passed}\ndropped    {dropped}\n           = {}\n\n\
+             {judged}\n",
+            self.sums.came(),
+            self.sums.left()
+        )
     }
 }
 

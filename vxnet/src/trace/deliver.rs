@@ -72,7 +72,7 @@ impl<R: Rows> Walk<'_, R> {
     pub(super) fn deliver(&mut self, inside: &Inside<'_>, to: To) -> Ends<Verdict> {
         let overlay = inside.segment.vni != 0;
         match to {
-            To::Vtep(slot) if overlay => self.send_to_vtep(inside, slot),
+            To::Vtep(slot) if overlay => self.over_vxlan(inside, slot),
             To::Flood { overlay: true } if overlay => self.flood(inside, true),
             _ => self.deliver_locally(inside, to),
         }
@@ -97,7 +97,7 @@ impl<R: Rows> Walk<'_, R> {
         })
     }
 
-    fn send_to_vtep(&mut self, inside: &Inside<'_>, slot: u32) -> Ends<Verdict> {
+    fn over_vxlan(&mut self, inside: &Inside<'_>, slot: u32) -> Ends<Verdict> {
         let path = self
             .tables
             .rows()

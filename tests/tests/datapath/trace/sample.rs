@@ -14,9 +14,9 @@ use vxnet_tests::frame::{BROADCAST, Endpoint, udp};
 
 use crate::fabric::{
     A, AGEING, AT_LOST, AT_NARROW, AT_ONE, AT_SILENT, AT_TWO, B, BLUE, C, D, E, EXPIRED, Family,
-    GATEWAY_MAC, GATEWAY_RED_MAC, HOST, LINKS, LONELY, LOST, MOVED_OUT, ONE, PORT_A, PORT_B,
-    PORT_C, RED, SILENT, STRANGER, TWO, UNPLUGGED, UPLINK, VNI_BLUE, VNI_LONELY, VNI_RED, datagram,
-    datagram6, plain, v4, v6,
+    GATEWAY_MAC, GATEWAY_RED_MAC, HOST, HOST_RED, LINKS, LONELY, LOST, MOVED_OUT, NARROW, ONE,
+    PORT_A, PORT_B, PORT_C, PORT_LONELY, PORT_RED, RED, SILENT, STRANGER, TWO, UNPLUGGED, UPLINK,
+    VNI_BLUE, VNI_LONELY, VNI_RED, datagram, datagram6, plain, v4, v6,
 };
 use crate::fuzz::Random;
 use crate::green::{self, GREEN_10, GREEN_11, GREEN_12, VNI_GREEN};
@@ -175,13 +175,18 @@ fn segments(world: &mut World, random: &mut Random) -> Result<()> {
             row.gateway_v4 = gateway;
         })?;
     }
-    // A peer without a route loses its copy, and costs nobody else's.
-    let peers: &[u32] = if once_in(random, 2) {
-        &[ONE, LOST, TWO]
-    } else {
-        &[ONE, TWO]
-    };
-    rows::set_flood(world, BLUE, &[PORT_A, PORT_B, PORT_C], peers)
+    // Peers that cannot be reached, at any place of the list: the last one gets the frame itself.
+    let peers = [ONE, TWO, NARROW, LOST, SILENT];
+    let first = random.below(peers.len());
+    let count = random.below(peers.len() + 1);
+    let chosen: Vec<u32> = peers
+        .iter()
+        .cycle()
+        .skip(first)
+        .take(count)
+        .copied()
+        .collect();
+    rows::set_flood(world, BLUE, &[PORT_A, PORT_B, PORT_C], &chosen)
 }
 
 fn neighbours(world: &mut World, random: &mut Random) -> Result<()> {
@@ -257,16 +262,35 @@ pub(super) fn frame(family: Family, random: &mut Random) -> (u32, Vec<u8>) {
     if slot == UPLINK {
         return frame(family, random);
     }
-    let mut frame = message(family, random);
+    let mut frame = message(family, random, station_of(slot));
     if slot >= green::HOST_GREEN || once_in(random, 10) {
         frame = tagged(random, frame);
     }
     (slot, mutated(random, frame))
 }
 
+/// Returns who is behind a port.
+fn station_of(slot: u32) -> [u8; 6] {
+    match slot {
+        PORT_A => A,
+        PORT_B => B,
+        PORT_C => C,
+        HOST => GATEWAY_MAC,
+        HOST_RED => GATEWAY_RED_MAC,
+        PORT_RED => D,
+        PORT_LONELY => E,
+        green::ACCESS_10 => green::AT_ACCESS,
+        green::TRUNK => green::AT_TRUNK,
+        green::TAGGED => green::AT_TAGGED,
+        green::UNTAGGED => green::AT_UNTAGGED,
+        _ => STRANGER,
+    }
+}
+
 /// Returns a packet of the underlay.
 fn packet(family: Family, random: &mut Random) -> Vec<u8> {
-    let inner = message(family, random);
+    let src = pick(random, &[AT_ONE, AT_ONE, green::AT_ONE_GREEN, STRANGER, A]);
+    let inner = message(family, random, src);
     if once_in(random, 10) {
         return mutated(random, inner);
     }
@@ -285,12 +309,13 @@ fn packet(family: Family, random: &mut Random) -> Vec<u8> {
 }
 
 /// Returns a frame without a tag that a station might send.
-fn message(family: Family, random: &mut Random) -> Vec<u8> {
-    let src = match random.below(30) {
+fn message(family: Family, random: &mut Random, sender: [u8; 6]) -> Vec<u8> {
+    let src = match random.below(40) {
         0 => [3, 0, 0, 0, 0, 1],
         1 => [0; 6],
-        2..8 => A,
-        _ => pick(random, &STATIONS),
+        2..10 => pick(random, &STATIONS),
+        10..14 => STRANGER,
+        _ => sender,
     };
     let dst = match random.below(12) {
         0..3 => BROADCAST,
@@ -299,7 +324,7 @@ fn message(family: Family, random: &mut Random) -> Vec<u8> {
         _ => pick(random, &STATIONS),
     };
     let wanted = pick(random, &STATIONS);
-    match random.below(14) {
+    match random.below(16) {
         0 => datagram6(src, dst),
         1 => plain(src, dst, 60),
         2 => messages::arp((src, dst), 1, (src, ip4(src)), ([0; 6], ip4(wanted))),
@@ -313,7 +338,7 @@ fn message(family: Family, random: &mut Random) -> Vec<u8> {
             let from = if to.ip.is_ipv4() { v4(src) } else { v6(src) };
             udp(from, to, (5000, 4789), &[8, 0, 0, 0, 0, 0, 100, 0])
         }
-        11 => {
+        11..=13 => {
             // Where a path is narrow, most often.
             let far = pick(random, &[AT_NARROW, AT_NARROW, AT_ONE, dst]);
             long(random, src, far)

@@ -32,7 +32,13 @@ pub(super) struct Source {
     #[arg(long, value_name = "FILE", conflicts_with = "src")]
     pcap: Option<PathBuf>,
     /// Which frame of the file, from 1
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "pcap")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        requires = "pcap",
+        conflicts_with = "hex"
+    )]
     number: usize,
     /// Build a frame from this address
     #[arg(long, value_name = "MAC", value_parser = parse_mac)]
