@@ -9,6 +9,7 @@
 
 mod attack;
 mod burst;
+mod commands;
 mod fail_closed;
 mod her_256;
 mod inject;
