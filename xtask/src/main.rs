@@ -16,6 +16,7 @@ mod apt;
 mod bench;
 mod cargo;
 mod check;
+mod fuzz;
 mod lab;
 mod mutate;
 mod privilege;
@@ -36,6 +37,8 @@ enum Command {
     Bench(bench::Options),
     /// Check formatting, lints, docs and the arrows between rooms
     Check(check::Options),
+    /// Look for inputs that break the parsers, with libFuzzer
+    Fuzz(fuzz::Options),
     /// Break the code on purpose and see the tests fail
     Mutate(mutate::Options),
     /// Run the lab, or `vxnet` with the arguments after `--`
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
     let result = match Options::parse().command {
         Command::Bench(options) => bench::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Mutate(options) => mutate::run(&options),
         Command::Run(options) => run::run(&options),
         Command::Test(options) => test::run(&options),

@@ -70,6 +70,12 @@ const TARGETS: &[Target] = &[
         threads: None,
     },
     Target {
+        name: "fuzz corpus",
+        tier: Tier::Unit,
+        args: &["--release", "--test", "fuzz"],
+        threads: None,
+    },
+    Target {
         name: "doc",
         tier: Tier::Unit,
         args: &["--release", "--doc"],

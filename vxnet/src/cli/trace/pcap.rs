@@ -18,7 +18,8 @@ pub(super) fn frame(path: &Path, number: usize) -> Result<Vec<u8>> {
     pick(&file, number).with_context(|| path.display().to_string())
 }
 
-fn pick(file: &[u8], number: usize) -> Result<Vec<u8>> {
+/// Returns the frame with that number out of the bytes of a file.
+pub(super) fn pick(file: &[u8], number: usize) -> Result<Vec<u8>> {
     let Some(magic) = file
         .first_chunk::<4>()
         .filter(|_| file.len() >= FILE_HEADER)
