@@ -6,13 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aya_obj::{Map, Object, ProgramSection, generated::bpf_map_type};
 use vxnet_common::{
+    event,
     map::{
-        MAX_FDB, MAX_FLOOD, MAX_PORTS, MAX_SEGMENTS, MAX_VTEPS, cache,
+        MAX_ALLOWED, MAX_FDB, MAX_FLOOD, MAX_NEIGHBOURS, MAX_PORTS, MAX_SEGMENTS, MAX_VTEPS,
+        allowed::AllowedKey,
+        cache,
+        dropped::{self, Dropped},
         fdb::{FdbEntry, FdbKey},
+        holder::{HeldKey, Holder, MAX_HOLDERS},
         local::Local,
-        port::Port,
+        neighbour::{Neighbour, NeighbourKey},
+        port::{Port, PortVlans},
         segment::{FloodKey, Segment},
         stats::{PortStats, VtepStats},
+        vlan::VlanKey,
         vtep::Vtep,
     },
     reason::Reason,
@@ -54,6 +61,7 @@ const HELPERS: &[(i32, &str)] = &[
     (133, "ringbuf_discard"),
     (152, "redirect_neigh"),
     (160, "ktime_get_coarse_ns"),
+    (164, "for_each_map_elem"),
     (181, "loop"),
 ];
 
@@ -111,7 +119,11 @@ fn the_licence_opens_the_helpers_that_want_gpl() {
 
 #[test]
 fn maps_are_laid_out_as_vxnet_common_says() {
-    use bpf_map_type::{BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_PERCPU_ARRAY};
+    use bpf_map_type::{
+        BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY,
+        BPF_MAP_TYPE_RINGBUF,
+    };
+    let (lru_hash, ring) = (BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_RINGBUF);
     let (array, hash) = (BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH);
     let per_cpu = BPF_MAP_TYPE_PERCPU_ARRAY;
     let rows = [
@@ -136,6 +148,35 @@ fn maps_are_laid_out_as_vxnet_common_says() {
             size_of::<FdbEntry>(),
             MAX_FDB,
         ),
+        ("PORT_VLANS", array, 4, size_of::<PortVlans>(), MAX_PORTS),
+        ("ALLOWED", hash, size_of::<AllowedKey>(), 4, MAX_ALLOWED),
+        ("VLANS", hash, size_of::<VlanKey>(), 4, MAX_SEGMENTS),
+        ("VLAN_CACHE", array, 4, 4, cache::VLANS),
+        (
+            "LAST_DROPS",
+            array,
+            4,
+            size_of::<Dropped>(),
+            Reason::SLOTS * dropped::KEPT,
+        ),
+        ("LAST_PLACES", array, 4, 4, Reason::SLOTS),
+        ("HOLDERS", array, 4, size_of::<Holder>(), MAX_HOLDERS),
+        (
+            "HELD",
+            hash,
+            size_of::<HeldKey>(),
+            size_of::<FdbKey>(),
+            MAX_FDB,
+        ),
+        ("SWEPT", array, 4, 8, 1),
+        (
+            "NEIGHBOURS",
+            lru_hash,
+            size_of::<NeighbourKey>(),
+            size_of::<Neighbour>(),
+            MAX_NEIGHBOURS,
+        ),
+        ("EVENTS", ring, 0, 0, event::RING),
     ];
     let object = object();
     let mut expected: BTreeSet<&str> = LOG_MAPS.into();

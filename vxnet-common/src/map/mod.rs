@@ -25,6 +25,7 @@
 //! | `FDB` | hash | [`fdb::FdbKey`] | [`fdb::FdbEntry`] | both |
 //! | `HOLDERS` | array | slot of `PORTS`, then of `VTEPS` | [`holder::Holder`] | both |
 //! | `HELD` | hash | [`holder::HeldKey`] | [`fdb::FdbKey`] | kernel |
+//! | `SWEPT` | array, 1 | 0 | `u64`: when expired rows were removed for want of room | kernel |
 //! | `NEIGHBOURS` | LRU hash | [`neighbour::NeighbourKey`] | [`neighbour::Neighbour`] | both |
 //! | `EVENTS` | ring buffer | | [`crate::event::Event`] | kernel |
 //!

@@ -1,0 +1,123 @@
+//! One guest fills the FDB: nobody else may notice.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use vxnet_tests::frame::{ETHERTYPE_TEST, ethernet};
+use vxnet_tests::guest::Port;
+use vxnet_tests::hypervisor::Kind;
+use vxnet_tests::lab::Lab;
+use vxnet_tests::network::{Network, mac_text};
+use vxnet_tests::packet_socket::PacketSocket;
+use vxnet_tests::probe::Probe;
+use vxnet_tests::topology::LabBuilder;
+use vxnet_tests::underlay::Family;
+
+const FRAMES: u32 = 1_000_000;
+/// Addresses of a guest's port, unless its portgroup says otherwise.
+const LIMIT: usize = 4096;
+const RATE: u32 = 1000;
+/// What the daemon may grow by, in KiB.
+const GROWTH: u64 = 10 << 10;
+const LATEST: Duration = Duration::from_mins(1);
+
+/// A locally administered address; all numbers give different ones, in no order.
+fn random_mac(number: u32) -> [u8; 6] {
+    // Odd, and so a permutation of the 32-bit numbers.
+    let [a, b, c, d] = number.wrapping_mul(0x9e37_79b1).to_be_bytes();
+    [0x02, 0x66, a, b, c, d]
+}
+
+/// Sends all frames to `target`, as fast as they go.
+fn flood(socket: &PacketSocket, target: [u8; 6], done: &AtomicBool) -> Result<Duration> {
+    let started = Instant::now();
+    let mut frame = ethernet([0; 6], target, ETHERTYPE_TEST, &[0; 46]);
+    for number in 0..FRAMES {
+        frame[6..12].copy_from_slice(&random_mac(number));
+        socket.send(&frame)?;
+        if number % 4096 == 0 && started.elapsed() > LATEST {
+            break;
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    Ok(started.elapsed())
+}
+
+/// How many rows a port may hold: CPUs that learn at once can take the same place of its ring, and
+/// then the row of one of them has none.
+fn most() -> usize {
+    LIMIT + std::thread::available_parallelism().map_or(1, usize::from) - 1
+}
+
+/// The rows of `macs`, and the number of rows at `port`.
+fn rows(lab: &mut Lab, macs: &[String], port: &str) -> Result<(Vec<String>, usize)> {
+    let rows = lab.vxnet(1)?.rows("fdb show")?;
+    let of_port = rows.iter().filter(|row| row["port"] == port).count();
+    let has = |mac: &&String| rows.iter().any(|row| row["mac"] == mac.as_str());
+    Ok((macs.iter().filter(has).cloned().collect(), of_port))
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures of the flood")]
+fn attack7_a11_a_million_source_addresses_harm_nobody_else() -> Result<()> {
+    let mut lab = LabBuilder::new("macflood")
+        .hypervisors(&[Kind::Vxnet, Kind::Vxnet])
+        .network(Network::new("blue", 10))
+        .guest("blue", 1, Port::Veth)
+        .guest("blue", 1, Port::Veth)
+        .guest("blue", 1, Port::Tap)
+        .guest("blue", 1, Port::Veth)
+        .guest("blue", 2, Port::Veth)
+        .build()?;
+    let [flooder, sink, victim, neighbour] = [1, 2, 3, 4].map(|index| lab.guest("blue", 1, index));
+    let (flooder, sink, victim, neighbour) = (flooder?, sink?, victim?, neighbour?);
+    let far = lab.guest("blue", 2, 1)?;
+    lab.wait_for_ping(victim, far, Family::V4)?;
+    lab.wait_for_ping(victim, neighbour, Family::V4)?;
+    lab.wait_for_ping(sink, far, Family::V4)?;
+    let macs = [sink, victim, neighbour, far].map(|guest| mac_text(guest.mac));
+    let (port, target) = (flooder.port.clone(), sink.mac);
+    let socket = PacketSocket::open(&flooder.netns, "eth0")?;
+    let probes = [
+        (
+            "to the other host",
+            Probe::start(&victim.netns, &far.netns, far.v4, RATE)?,
+        ),
+        (
+            "on the same host",
+            Probe::start(&victim.netns, &neighbour.netns, neighbour.v4, RATE)?,
+        ),
+    ];
+    let before = lab.vxnet(1)?.resident_kib()?;
+    let done = AtomicBool::new(false);
+    let took = thread::scope(|scope| -> Result<Duration> {
+        let flooding = scope.spawn(|| flood(&socket, target, &done));
+        while !done.load(Ordering::Relaxed) && !flooding.is_finished() {
+            let (kept, held) = rows(&mut lab, &macs, &port)?;
+            ensure!(kept == macs, "meanwhile only {kept:?} are known");
+            ensure!(held <= most(), "the port holds {held} rows");
+            thread::sleep(Duration::from_millis(200));
+        }
+        flooding.join().ok().context("the flood panicked")?
+    })?;
+    println!("{FRAMES} frames in {took:?}");
+    for (what, probe) in probes {
+        let seen = probe.finish()?;
+        println!("{what}: {seen}");
+        ensure!(seen.lost == 0 && seen.duplicated == 0, "{what}: {seen}");
+    }
+    ensure!(took < LATEST, "the flood was too slow");
+    let (kept, held) = rows(&mut lab, &macs, &port)?;
+    ensure!(kept == macs, "only {kept:?} are known");
+    ensure!(
+        (LIMIT..=most()).contains(&held),
+        "the port holds {held} rows"
+    );
+    let growth = lab.vxnet(1)?.resident_kib()?.saturating_sub(before);
+    ensure!(growth < GROWTH, "the daemon grew by {growth} KiB");
+    let counted = lab.vxnet(1)?.drops_of(&port, "fdb_limit")?;
+    ensure!(counted > 0, "the limit was not counted");
+    Ok(())
+}
