@@ -6,7 +6,7 @@
 
 use core::{ffi::c_void, ptr};
 
-use aya_ebpf::helpers::bpf_for_each_map_elem;
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_for_each_map_elem};
 use vxnet_common::{
     addr::Mac,
     event::{self, Event},
@@ -137,32 +137,46 @@ fn tell_flapping(key: *const FdbKey, holder: u32, other: u32) {
 }
 
 /// Writes a row for a new address, or one that has moved. A call of its own: it is seldom needed.
+///
+/// CPUs may do this at once. The row comes before its place in the ring, and who finds the place
+/// taken meanwhile takes the row back: so no row is without a place for longer than this takes.
 #[inline(never)]
 fn write(entry: *const Entry, now: u64) {
     // SAFETY: the caller passed a reference.
     let entry = unsafe { &*entry };
-    if entry.limit != 0 && entry.is_placed == 0 && !make_place(entry, now) {
-        account::notice(entry.count_for, Reason::FdbLimit);
-        return;
-    }
-    if maps::FDB.insert(entry.key, entry.row, 0).is_ok() {
-        return;
+    let needs_place = entry.limit != 0 && entry.is_placed == 0;
+    let mut place = HeldKey {
+        holder: 0,
+        place: 0,
+    };
+    if needs_place {
+        match make_place(entry, now) {
+            Some(free) => place = free,
+            None => return account::notice(entry.count_for, Reason::FdbLimit),
+        }
     }
     // Full, or the kernel had no memory: rows that have expired may be in the way.
-    if !sweep(now) || maps::FDB.insert(entry.key, entry.row, 0).is_err() {
-        account::notice(entry.count_for, Reason::FdbFull);
+    if maps::FDB.insert(entry.key, entry.row, 0).is_err()
+        && (!sweep(now) || maps::FDB.insert(entry.key, entry.row, 0).is_err())
+    {
+        return account::notice(entry.count_for, Reason::FdbFull);
+    }
+    if needs_place
+        && maps::HELD
+            .insert(place, entry.key, u64::from(BPF_NOEXIST))
+            .is_err()
+    {
+        let _ = maps::FDB.remove(entry.key);
+        account::notice(entry.count_for, Reason::FdbLimit);
     }
 }
 
-/// Finds a place in the holder's ring for an address; returns whether there is one.
+/// Finds or makes a free place in the holder's ring.
 #[inline(always)]
-fn make_place(entry: &Entry, now: u64) -> bool {
+fn make_place(entry: &Entry, now: u64) -> Option<HeldKey> {
     let holder = entry.row.holder();
-    let Some(state) = maps::HOLDERS.get_ptr_mut(holder) else {
-        return false;
-    };
-    // SAFETY: array rows are never freed. Two CPUs that take the same number share a place, so that
-    // a holder may have one row too many.
+    let state = maps::HOLDERS.get_ptr_mut(holder)?;
+    // SAFETY: array rows are never freed. CPUs that take the same number begin at the same place.
     let next = unsafe {
         let learned = (*state).learned;
         (*state).learned = learned + 1;
@@ -193,17 +207,19 @@ fn make_place(entry: &Entry, now: u64) -> bool {
         step += 1;
     }
     if oldest != 0 && entry.keeps != 0 {
-        return false;
+        return None;
     }
     // SAFETY: as above.
     if let Some(held) = unsafe { maps::HELD.get(chosen) } {
         let held = *held;
+        // Another CPU may have chosen it too: whoever takes it away has it.
+        maps::HELD.remove(chosen).ok()?;
         forget(&held, holder, &entry.key);
         if oldest != 0 {
             account::notice(entry.count_for, Reason::FdbLimit);
         }
     }
-    maps::HELD.insert(chosen, entry.key, 0).is_ok()
+    Some(chosen)
 }
 
 /// Returns when a holder's address was last seen, or 0 if the row is out of date or not its own.
