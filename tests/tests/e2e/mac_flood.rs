@@ -45,12 +45,6 @@ fn flood(socket: &PacketSocket, target: [u8; 6], done: &AtomicBool) -> Result<Du
     Ok(started.elapsed())
 }
 
-/// How many rows a port may hold: CPUs that learn at once can take the same place of its ring, and
-/// then the row of one of them has none.
-fn most() -> usize {
-    LIMIT + std::thread::available_parallelism().map_or(1, usize::from) - 1
-}
-
 /// The rows of `macs`, and the number of rows at `port`.
 fn rows(lab: &mut Lab, macs: &[String], port: &str) -> Result<(Vec<String>, usize)> {
     let rows = lab.vxnet(1)?.rows("fdb show")?;
@@ -95,9 +89,10 @@ fn attack7_a11_a_million_source_addresses_harm_nobody_else() -> Result<()> {
     let took = thread::scope(|scope| -> Result<Duration> {
         let flooding = scope.spawn(|| flood(&socket, target, &done));
         while !done.load(Ordering::Relaxed) && !flooding.is_finished() {
-            let (kept, held) = rows(&mut lab, &macs, &port)?;
+            // How many rows the port holds is asked afterwards: while they change, a reader of the
+            // table meets some that are gone by the time it is done.
+            let (kept, _) = rows(&mut lab, &macs, &port)?;
             ensure!(kept == macs, "meanwhile only {kept:?} are known");
-            ensure!(held <= most(), "the port holds {held} rows");
             thread::sleep(Duration::from_millis(200));
         }
         flooding.join().ok().context("the flood panicked")?
@@ -111,10 +106,7 @@ fn attack7_a11_a_million_source_addresses_harm_nobody_else() -> Result<()> {
     ensure!(took < LATEST, "the flood was too slow");
     let (kept, held) = rows(&mut lab, &macs, &port)?;
     ensure!(kept == macs, "only {kept:?} are known");
-    ensure!(
-        (LIMIT..=most()).contains(&held),
-        "the port holds {held} rows"
-    );
+    ensure!(held == LIMIT, "the port holds {held} rows");
     let growth = lab.vxnet(1)?.resident_kib()?.saturating_sub(before);
     ensure!(growth < GROWTH, "the daemon grew by {growth} KiB");
     let counted = lab.vxnet(1)?.drops_of(&port, "fdb_limit")?;

@@ -18,6 +18,7 @@ mod interop;
 mod learning;
 mod lifetime;
 mod loops;
+mod mac_flood;
 mod membership;
 mod multicast;
 mod next_hop;
