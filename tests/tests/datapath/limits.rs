@@ -17,7 +17,7 @@ use vxnet_tests::frame::BROADCAST;
 
 use crate::case::{Case, check, on_port};
 use crate::counters::{Counter, growth};
-use crate::fabric::{A, AGEING, B, BLUE, Family, PORT_A, PORT_B, PORT_C, STRANGER, plain};
+use crate::fabric::{A, AGEING, B, BLUE, EXPIRED, Family, PORT_A, PORT_B, PORT_C, STRANGER, plain};
 use crate::outcome::Receiver::Port;
 use crate::rows;
 use crate::test_run;
@@ -204,6 +204,10 @@ fn a12_a_full_table_is_swept_of_expired_rows() -> Result<()> {
         let refill = |world: &mut World, age: u64| -> Result<()> {
             rows::reset_fdb(world)?;
             let last_seen = now()? - age;
+            // The fabric has an expired row of its own, which a second sweep would find.
+            let expired = FdbEntry::learned(place::PORT, PORT_B, last_seen);
+            let key = FdbKey::new(BLUE, Mac(EXPIRED));
+            world.fdb.insert(key, expired, 0)?;
             for number in 0..1000 {
                 let key = FdbKey::new(BLUE, Mac(station(number)));
                 let row = FdbEntry::learned(place::PORT, PORT_B, last_seen);

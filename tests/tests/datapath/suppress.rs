@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use vxnet_common::{
     addr::{Mac, VtepAddr},
     map::{
-        fdb::{FdbEntry, FdbKey, place},
+        fdb::{FROZEN, FdbEntry, FdbKey, place},
         neighbour::{Neighbour, NeighbourKey, flag as neighbour_flag},
         segment::flag,
     },
@@ -206,6 +206,26 @@ fn arp_01_arp_02_who_is_not_answered() {
         .map(|(name, frame)| Case::delivered(name, frame.clone(), [(Port(PORT_B), frame)]));
         failures.extend(on_port(world, PORT_A, &cases));
         Ok(failures)
+    });
+}
+
+/// The FDB has the sender elsewhere and follows it no longer: answered, it would take its own
+/// announcement for somebody else's claim (RFC 5227 section 2.4).
+#[test]
+fn arp_02_announcements_of_flapping_addresses_are_not_answered() {
+    check(|world| {
+        stations(world)?;
+        let now = world::now()?;
+        let row = FdbEntry {
+            moves: FROZEN,
+            moved: now,
+            ..FdbEntry::learned(place::PORT, PORT_C, now)
+        };
+        world.more_fdb = vec![(FdbKey::new(BLUE, Mac(A)), row)];
+        let frame = arp((A, BROADCAST), 1, (A, ip4(A)), ([0; 6], ip4(A)));
+        let copies = everyone(world.family, &frame);
+        let case = Case::delivered("arp_02_gratuitous", frame, copies);
+        Ok(on_port(world, PORT_A, &[case.counts(Reason::MacFlap)]))
     });
 }
 

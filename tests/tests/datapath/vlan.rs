@@ -1,6 +1,6 @@
 //! VLANs at the ports and on the overlay: which segment a frame belongs to, and how it leaves.
 
-use vxnet_common::reason::Reason;
+use vxnet_common::{map::port::PortVlans, reason::Reason};
 use vxnet_tests::frame::{BROADCAST, ethernet};
 
 use crate::case::{Case, check, check_port, check_station, check_uplink, on_station};
@@ -351,6 +351,62 @@ fn r7348_19_frames_of_the_overlay_get_the_tag_of_the_port() {
                 Reason::Tagged,
             ),
         ]
+    });
+}
+
+/// As a port becomes an access port while its row of `PORT_VLANS` is still a trunk's.
+#[test]
+fn q_06_an_access_port_takes_no_tags_of_a_row_left_over() {
+    check(|world| {
+        let mut set = world.port_vlans.get(&ACCESS_10, 0)?;
+        set.insert(10);
+        set.insert(12);
+        world.port_vlans.set(ACCESS_10, set, 0)?;
+        let cases = [10, 12].map(|vid| {
+            let frame = tag(vid, 0, &datagram(STRANGER, AT_TRUNK));
+            Case::dropped(format!("q_06_vid_{vid}"), frame, Reason::VlanDenied)
+        });
+        Ok(on_station(world, ACCESS_10, &cases))
+    });
+}
+
+/// As a VLAN is taken off a trunk that goes on with others, while rows still name it.
+#[test]
+fn q_07_a_trunk_gets_nothing_of_a_vlan_that_it_lost() {
+    check(|world| {
+        let mut set = PortVlans::NONE;
+        set.insert(12);
+        world.port_vlans.set(TRUNK, set, 0)?;
+        let frame = datagram(AT_ACCESS, AT_TRUNK);
+        let gone = [Case::dropped("q_07_unicast", frame, Reason::PortGone)];
+        let mut failures = on_station(world, ACCESS_10, &gone);
+        let frame = datagram(AT_ACCESS, BROADCAST);
+        let mut copies = local_copies(10, 0, ACCESS_10, &frame);
+        copies.retain(|(receiver, _)| *receiver != Port(TRUNK));
+        let packet = world.family.leaves_in(VNI_GREEN, ONE, &frame);
+        copies.push((Vtep(ONE), packet));
+        let flood = [Case::delivered("q_07_flood", frame, copies)];
+        failures.extend(on_station(world, ACCESS_10, &flood));
+        Ok(failures)
+    });
+}
+
+/// As a slot is taken over by a trunk of another network, which has VLANs of the same numbers.
+#[test]
+fn p08_a_slot_of_another_network_gets_nothing_of_the_vlan() {
+    check(|world| {
+        rows::change_port(world, TRUNK, |port| port.network = HOST)?;
+        let frame = datagram(AT_ACCESS, AT_TRUNK);
+        let gone = [Case::dropped("p08_unicast", frame, Reason::PortGone)];
+        let mut failures = on_station(world, ACCESS_10, &gone);
+        let frame = datagram(AT_ACCESS, BROADCAST);
+        let mut copies = local_copies(10, 0, ACCESS_10, &frame);
+        copies.retain(|(receiver, _)| *receiver != Port(TRUNK));
+        let packet = world.family.leaves_in(VNI_GREEN, ONE, &frame);
+        copies.push((Vtep(ONE), packet));
+        let flood = [Case::delivered("p08_flood", frame, copies)];
+        failures.extend(on_station(world, ACCESS_10, &flood));
+        Ok(failures)
     });
 }
 
