@@ -12,7 +12,7 @@ use vxnet_tests::topology::LabBuilder;
 use vxnet_tests::underlay::Family;
 use vxnet_tests::wait::eventually;
 
-use crate::burst::{Station, test_frame};
+use crate::burst::{Station, expect_seen, test_frame};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A station that is nowhere.
@@ -71,7 +71,8 @@ fn commands_trace_follows_a_frame_without_sending_it() -> Result<()> {
     // What was not sent, nobody got; the guest's own frames go their way.
     let frame = test_frame(lab.guest("blue", 1, 1)?.mac, lab.guest("blue", 2, 1)?.mac);
     stations[0].send(&frame)?;
-    ensure!(stations[1].seen(&frame)? == 1, "{mac} reaches {far}");
+    let what = format!("{mac} to {far}");
+    expect_seen(&what, &frame, &stations, &[0, 1])?;
     let unknown = lab
         .vxnet(1)?
         .cli("trace nobody 00")

@@ -19,7 +19,7 @@ use vxnet_tests::transfer;
 use vxnet_tests::underlay::Family;
 use vxnet_tests::wait::eventually;
 
-use crate::burst::{Station, count, expect_burst, test_frame};
+use crate::burst::{Station, expect_burst, expect_seen, test_frame};
 
 const BLUE: Ipv4Addr = Ipv4Addr::new(239, 0, 0, 10);
 const RED: Ipv4Addr = Ipv4Addr::new(239, 0, 0, 11);
@@ -100,13 +100,13 @@ fn seed1_floods_go_to_the_group_only_and_known_unicast_to_its_vtep() -> Result<(
         for target in [BROADCAST, [0x01, 0, 0x5e, 1, 2, 3], STRANGER] {
             let frame = test_frame(from.mac, target);
             station.send(&frame)?;
-            let seen = count(&frame, &stations)?;
             let expected: Vec<usize> = lab
                 .guests
                 .iter()
                 .map(|guest| usize::from(guest.network == network && guest.name != from.name))
                 .collect();
-            ensure!(seen == expected, "{} to {target:02x?}: {seen:?}", from.name);
+            let what = format!("{} to {target:02x?}", from.name);
+            expect_seen(&what, &frame, &stations, &expected)?;
             let sent = destinations(&port, &frame)?;
             let to_group = (IpAddr::from([239, 0, 0, group]), mac(group));
             ensure!(sent == [to_group], "{}: on the wire {sent:?}", from.name);

@@ -18,7 +18,7 @@ use vxnet_tests::topology::LabBuilder;
 use vxnet_tests::underlay::Family;
 use vxnet_tests::wait::eventually;
 
-use crate::burst::{Station, count, test_frame};
+use crate::burst::{Station, count, expect_seen, test_frame};
 
 const OFFICE: &str = "office";
 const STRANGER: [u8; 6] = [0x02, 0x77, 0, 0, 0, 1];
@@ -368,8 +368,7 @@ fn seed2_a_vlan_on_the_overlay_reaches_a_host_without_a_trunk() -> Result<()> {
         from.send(&frame)?;
         let mut expected = [1; 3];
         expected[number] = 0;
-        let seen = count(&frame, &stations)?;
-        ensure!(seen == expected, "from {}: {seen:?}", from.name);
+        expect_seen(&format!("from {}", from.name), &frame, &stations, &expected)?;
         let with_tag = |got: &[u8]| got == tagged(&frame, 1001);
         for (what, socket) in [("wire", &wire), ("trunk port", &trunk)] {
             let seen = socket.collect(Duration::ZERO, with_tag)?.len();
