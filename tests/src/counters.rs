@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 
 use crate::netns::Netns;
 
@@ -58,10 +59,16 @@ fn parse(text: &str) -> BTreeMap<String, u64> {
 
 /// A counter of `ip -s link`, for instance `("rx", "packets")`.
 pub fn link_counter(netns: &Netns, link: &str, direction: &str, what: &str) -> Result<u64> {
-    let links = netns
-        .line(&format!("ip -j -s link show dev {link}"))
-        .json()?;
-    links[0]["stats64"][direction][what]
+    let counters = link_counters(netns, link)?;
+    counters[direction][what]
         .as_u64()
         .with_context(|| format!("no {direction} {what} of {link} in {netns}"))
+}
+
+/// All counters of a link, as `ip -j -s link` prints them: by `rx` and `tx`.
+pub fn link_counters(netns: &Netns, link: &str) -> Result<Value> {
+    let mut links = netns
+        .line(&format!("ip -j -s link show dev {link}"))
+        .json()?;
+    Ok(links[0]["stats64"].take())
 }

@@ -39,6 +39,11 @@ impl Injector {
     }
 
     pub(crate) fn send(&self, outer: &Outer, inner: &[u8]) -> Result<()> {
-        self.socket.send(&outer.wrap(inner))
+        self.raw(&outer.wrap(inner))
+    }
+
+    /// Sends a whole packet.
+    pub(crate) fn raw(&self, packet: &[u8]) -> Result<()> {
+        self.socket.send(packet)
     }
 }

@@ -10,6 +10,7 @@
 mod attack;
 mod burst;
 mod commands;
+mod conservation;
 mod fail_closed;
 mod her_256;
 mod inject;
