@@ -11,15 +11,22 @@ use vxnet_common::{
     reason::Reason,
 };
 
-use crate::{maps, packet::Skb};
+use crate::{gso, maps, packet::Skb};
 
 /// Counts a drop, keeps the frame's headers, and returns the action that carries it out.
 #[inline(always)]
 pub(crate) fn drop(skb: &Skb, port: u32, reason: Reason) -> i32 {
+    drop_untagged(skb, port, 0, reason)
+}
+
+/// As [`drop`], of a frame that came with `tag` (as in [`dropped::Dropped`]), which may be off by
+/// now.
+#[inline(always)]
+pub(crate) fn drop_untagged(skb: &Skb, port: u32, tag: u32, reason: Reason) -> i32 {
     // What comes back is the reason, but the verifier does not know, and so looks at what follows
     // only once.
     let counted = vx_count(port, reason as u32);
-    remember(skb.ctx.skb.skb, port, counted);
+    remember(skb.ctx.skb.skb, port, tag, counted);
     // Compiled in, but pruned by the verifier unless the daemon was started to log packets.
     debug!(
         &skb.ctx,
@@ -52,7 +59,7 @@ extern "C" fn vx_count(port: u32, reason: u32) -> u32 {
 
 /// Keeps the headers of a dropped frame in `LAST_DROPS`.
 #[inline(never)]
-fn remember(skb: *mut __sk_buff, port: u32, reason: u32) {
+fn remember(skb: *mut __sk_buff, port: u32, tag: u32, reason: u32) {
     let skb = Skb {
         ctx: TcContext::new(skb),
     };
@@ -77,7 +84,7 @@ fn remember(skb: *mut __sk_buff, port: u32, reason: u32) {
         (*row).tag = if skb.has_tag() {
             dropped::TAGGED | u32::from(skb.tag())
         } else {
-            0
+            tag
         };
         (*row).kept = skb.copy_head(&raw mut (*row).header);
     }
@@ -114,6 +121,19 @@ pub(crate) fn replicas(port: u32, count: u32) {
     if let Some(stats) = maps::PORT_STATS.get_ptr_mut(port) {
         // SAFETY: as in `vx_count`.
         unsafe { (*stats).replicas += u64::from(count) };
+    }
+}
+
+/// Counts the segments that GRO joined to the first of a packet, each of which had been counted.
+#[inline(always)]
+pub(crate) fn merged(port: u32, skb: &Skb, ether_type: u16) {
+    let segments = gso::segments(skb, ether_type);
+    if segments < 2 {
+        return;
+    }
+    if let Some(stats) = maps::PORT_STATS.get_ptr_mut(port) {
+        // SAFETY: as in `vx_count`.
+        unsafe { (*stats).merged += u64::from(segments - 1) };
     }
 }
 

@@ -1,4 +1,4 @@
-//! How long the frames are that a super-packet will be cut into.
+//! How long the frames are that a super-packet will be cut into, and how many.
 
 use network_types::{ip::Ipv4Hdr, ip::Ipv6Hdr, tcp::TcpHdr, udp::UdpHdr};
 use vxnet_common::frame::{Ethernet, Packet as _, ethertype, protocol};
@@ -13,16 +13,40 @@ pub(crate) fn segment_len(skb: &Skb, ether_type: u16) -> u32 {
     if payload == 0 {
         return skb.len();
     }
+    match headers_len(skb, ether_type) {
+        Some(headers) => headers + payload,
+        None => skb.len(),
+    }
+}
+
+/// Returns how many frames a packet will be cut into, or was made of.
+#[inline(always)]
+pub(crate) fn segments(skb: &Skb, ether_type: u16) -> u32 {
+    let payload = skb.gso_size();
+    if payload == 0 {
+        return 1;
+    }
+    let said = skb.gso_segs();
+    if said != 0 {
+        return said;
+    }
+    let headers = headers_len(skb, ether_type).unwrap_or(0);
+    skb.len().saturating_sub(headers).div_ceil(payload).max(1)
+}
+
+/// Returns the bytes of a super-packet in front of its payload: of Ethernet, IP, and TCP or UDP.
+#[inline(always)]
+fn headers_len(skb: &Skb, ether_type: u16) -> Option<u32> {
     let (headers, l4) = match ether_type {
-        ethertype::IPV4 => match skb.read::<Ipv4Hdr>(Ethernet::LEN) {
-            Some(ip) => (Ethernet::LEN + ip.ihl() as usize, ip.proto),
-            None => return skb.len(),
-        },
-        ethertype::IPV6 => match skb.read::<Ipv6Hdr>(Ethernet::LEN) {
-            Some(ip) => (Ethernet::LEN + Ipv6Hdr::LEN, ip.next_hdr),
-            None => return skb.len(),
-        },
-        _ => return skb.len(),
+        ethertype::IPV4 => {
+            let ip = skb.read::<Ipv4Hdr>(Ethernet::LEN)?;
+            (Ethernet::LEN + ip.ihl() as usize, ip.proto)
+        }
+        ethertype::IPV6 => {
+            let ip = skb.read::<Ipv6Hdr>(Ethernet::LEN)?;
+            (Ethernet::LEN + Ipv6Hdr::LEN, ip.next_hdr)
+        }
+        _ => return None,
     };
     let l4 = match l4 {
         protocol::UDP => UdpHdr::LEN as u32,
@@ -32,5 +56,5 @@ pub(crate) fn segment_len(skb: &Skb, ether_type: u16) -> u32 {
             None => TcpHdr::LEN as u32,
         },
     };
-    headers as u32 + l4 + payload
+    Some(headers as u32 + l4)
 }

@@ -14,7 +14,7 @@ use vxnet_common::{
     learn::{self, Lesson},
     map::{
         fdb::{FdbEntry, FdbKey, origin},
-        holder::{HeldKey, VTEP_FDB_LIMIT},
+        holder::{HeldKey, LOOKS, VTEP_FDB_LIMIT},
         port::{Port, flag},
         segment::Segment,
     },
@@ -23,8 +23,6 @@ use vxnet_common::{
 
 use crate::{account, maps};
 
-/// How many places of a ring are looked at for one that is out of date.
-const LOOKS: u32 = 8;
 /// How long the FDB is left alone after a sweep, in nanoseconds.
 const SWEEP_EVERY: u64 = 1_000_000_000;
 

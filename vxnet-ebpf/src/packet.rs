@@ -199,6 +199,14 @@ impl Skb {
         unsafe { (*self.raw()).gso_size }
     }
 
+    /// Returns how many segments the kernel says a super-packet has; 0 if it does not say, which it
+    /// need not before it cuts what a guest made.
+    #[inline(always)]
+    pub(crate) fn gso_segs(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).gso_segs }
+    }
+
     /// Returns whether the kernel took a VLAN tag out of the frame.
     #[inline(always)]
     pub(crate) fn has_tag(&self) -> bool {

@@ -23,8 +23,10 @@ pub(crate) enum Counter {
     PortRxBytes(u32),
     PortTx(u32),
     PortTxBytes(u32),
-    /// Frames made of the port's, and packets of an uplink that the host got.
+    /// Frames made of the port's, segments of an uplink's that left in one with others, and its
+    /// packets that the host got.
     Replicas(u32),
+    Merged(u32),
     Passed(u32),
     /// Inner frames and their bytes of a peer.
     VtepRx(u32),
@@ -59,6 +61,7 @@ impl Counters {
                 add(Counter::PortTx(slot), cpu.tx_packets);
                 add(Counter::PortTxBytes(slot), cpu.tx_bytes);
                 add(Counter::Replicas(slot), cpu.replicas);
+                add(Counter::Merged(slot), cpu.merged);
                 add(Counter::Passed(slot), cpu.passed);
             }
             for reason in Reason::ALL {

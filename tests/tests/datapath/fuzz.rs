@@ -103,7 +103,9 @@ fn balanced(world: &World, slot: u32, seeds: &[Vec<u8>]) -> Result<()> {
     for (counter, count) in &counts {
         match counter {
             Counter::PortRx(_) | Counter::Replicas(_) => came += count,
-            Counter::PortTx(_) | Counter::VtepTx(_) | Counter::Passed(_) => left += count,
+            Counter::PortTx(_) | Counter::VtepTx(_) | Counter::Passed(_) | Counter::Merged(_) => {
+                left += count
+            }
             Counter::Drop(_, reason) if !reason.is_notice() => left += count,
             _ => {}
         }

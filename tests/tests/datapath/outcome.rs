@@ -106,7 +106,10 @@ impl Outcome {
         for (counter, count) in &self.counts {
             match counter {
                 Counter::PortRx(_) => came += count,
-                Counter::PortTx(_) | Counter::VtepTx(_) | Counter::Passed(_) => left += count,
+                Counter::PortTx(_)
+                | Counter::VtepTx(_)
+                | Counter::Passed(_)
+                | Counter::Merged(_) => left += count,
                 Counter::Drop(_, reason) if !reason.is_notice() => left += count,
                 _ => {}
             }

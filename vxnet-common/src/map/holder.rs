@@ -12,6 +12,10 @@ pub const MAX_HOLDERS: u32 = MAX_PORTS + MAX_VTEPS;
 /// How many rows of `FDB` a peer may hold: what one host's guests can fill.
 pub const VTEP_FDB_LIMIT: u32 = 1 << 17;
 
+/// How many places of a holder's ring are looked at for one that is out of date, before the oldest
+/// of them gives way to a new address.
+pub const LOOKS: u32 = 8;
+
 /// Returns the holder that a peer is.
 #[inline(always)]
 pub const fn of_vtep(slot: u32) -> u32 {

@@ -14,13 +14,16 @@ pub struct PortStats {
     pub tx_packets: u64,
     pub tx_bytes: u64,
     /// Frames that the switch made of the port's: all copies of a flooded one but the first, and
-    /// ICMP messages about its size.
+    /// ICMP messages about its size; and the segments but the first that one of an uplink's was cut
+    /// into.
     pub replicas: u64,
+    /// Segments that the kernel joined to another (GRO) after they were counted: they leave in one.
+    pub merged: u64,
     /// Packets that went on to the host as they came.
     pub passed: u64,
 }
 
-map_type!(PortStats, 48);
+map_type!(PortStats, 56);
 
 /// A row of `VTEP_STATS`; bytes are those of the inner frames.
 #[repr(C)]

@@ -17,7 +17,7 @@ use vxnet_common::{
 use crate::{
     account,
     arrival::{self, Arrival},
-    deliver, maps,
+    deliver, gso, maps,
     packet::{self, Skb},
     tables::{self, Live},
 };
@@ -31,8 +31,15 @@ pub(crate) fn regroup(
     uplink: u32,
 ) -> Result<i32, Reason> {
     skb.set_mark(uplink);
+    let cut = match Ethernet::parse(skb, 0) {
+        Some(frame) => gso::segments(skb, frame.ethertype),
+        None => return Err(Reason::ShortFrame),
+    };
     // All 16 bits of the tag carry the slot: nobody but `vx_gro` sees it.
     if skb.push_tag(segment_slot as u16) {
+        if cut > 1 {
+            account::replicas(uplink, cut - 1);
+        }
         Ok(packet::redirect(link))
     } else {
         Err(Reason::DecapFailed)
@@ -66,7 +73,7 @@ fn arrive(skb: &mut Skb, uplink: u32) -> Result<i32, Reason> {
         return Err(Reason::StaleStrip);
     };
     let arrival = if skb.has_tag() {
-        regrouped(skb, now)
+        regrouped(skb, uplink, now)
     } else {
         single(skb, local, uplink, now)
     };
@@ -93,7 +100,7 @@ fn arrive(skb: &mut Skb, uplink: u32) -> Result<i32, Reason> {
 
 /// Takes a segment, or several that GRO merged.
 #[inline(always)]
-fn regrouped<'a>(skb: &Skb, now: u64) -> Result<Arrival<'a>, Reason> {
+fn regrouped<'a>(skb: &Skb, uplink: u32, now: u64) -> Result<Arrival<'a>, Reason> {
     let segment_slot = u32::from(skb.tag());
     let Some(segment) = maps::SEGMENTS.get(segment_slot) else {
         return Err(Reason::StaleStrip);
@@ -104,6 +111,7 @@ fn regrouped<'a>(skb: &Skb, now: u64) -> Result<Arrival<'a>, Reason> {
     let Some(frame) = Ethernet::parse(skb, 0) else {
         return Err(Reason::ShortFrame);
     };
+    account::merged(uplink, skb, frame.ethertype);
     let from = From::Vtep(NO_SLOT);
     let to = forward::decide(&Live, segment_slot, segment, from, 0, frame.dst, now)?;
     Ok(Arrival::Frame {

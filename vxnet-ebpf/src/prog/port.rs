@@ -6,7 +6,7 @@ use vxnet_common::{
     forward::{self, Tables as _, To},
     frame::{Ethernet, Packet as _},
     loop_probe,
-    map::{NO_SLOT, holder, port::flag, segment},
+    map::{NO_SLOT, dropped, holder, port::flag, segment},
     reason::Reason,
     vlan::{self, Tag},
 };
@@ -24,21 +24,32 @@ use crate::{
 #[classifier]
 fn vx_port(ctx: TcContext) -> i32 {
     let mut skb = Skb { ctx };
-    let mut port = NO_SLOT;
-    match switch(&mut skb, &mut port) {
+    let mut came = Came {
+        port: NO_SLOT,
+        tag: 0,
+    };
+    match switch(&mut skb, &mut came) {
         Ok(action) => action,
-        Err(reason) => account::drop(&skb, port, reason),
+        Err(reason) => account::drop_untagged(&skb, came.port, came.tag, reason),
     }
 }
 
-/// Finds out where the frame goes and sends it there; `counted` becomes the slot of its port.
+/// How a frame came, for the account of its drop.
+struct Came {
+    /// Slot of its port, or none.
+    port: u32,
+    /// The tag that was taken off, as in [`dropped::Dropped`].
+    tag: u32,
+}
+
+/// Finds out how the frame came and where it goes, and sends it there.
 #[inline(always)]
-fn switch(skb: &mut Skb, counted: &mut u32) -> Result<i32, Reason> {
+fn switch(skb: &mut Skb, came: &mut Came) -> Result<i32, Reason> {
     let Some((slot, port)) = tables::port_of(skb.ifindex()) else {
         account::port_rx(NO_SLOT, skb.len());
         return Err(Reason::UnknownPort);
     };
-    *counted = slot;
+    came.port = slot;
     skb.linearise(deliver::HEADERS);
     account::port_rx(slot, skb.len());
     let Some(local) = tables::local() else {
@@ -51,6 +62,9 @@ fn switch(skb: &mut Skb, counted: &mut u32) -> Result<i32, Reason> {
     let tag = skb.vlan_tag(&frame);
     let at = vlan::ingress(&Live, slot, port, tag);
     let frame = untagged(skb, frame, tag)?;
+    if let Tag::Customer(tci) = tag {
+        came.tag = dropped::TAGGED | u32::from(tci);
+    }
     if loop_probe::is_probe(&frame) {
         probe::tell(skb, slot, at.unwrap_or(NO_SLOT));
         return Err(Reason::LoopProbe);

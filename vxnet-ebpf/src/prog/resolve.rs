@@ -3,11 +3,7 @@
 //! A frame of another EtherType (ARP, say) keeps that type in the skb when TC encapsulates it, and
 //! neighbour output refuses it. Coming in on a link of ours it is typed anew, by its outer header.
 
-use aya_ebpf::{
-    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
-    macros::classifier,
-    programs::TcContext,
-};
+use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
 use network_types::{
     ip::{Ipv4Hdr, Ipv6Hdr},
     udp::UdpHdr,
@@ -15,10 +11,11 @@ use network_types::{
 use vxnet_common::{
     addr::VtepAddr,
     frame::{Ethernet, Packet as _},
-    map::local::Local,
+    map::{NO_SLOT, local::Local},
+    reason::Reason,
 };
 
-use crate::{next_hop, packet::Skb, tables};
+use crate::{account, next_hop, packet::Skb, tables};
 
 /// Ingress of the link that `LOCAL` names as resolver. Nothing but our own detour comes in there.
 #[classifier]
@@ -27,9 +24,17 @@ fn vx_resolve(ctx: TcContext) -> i32 {
     let Some(local) = tables::local() else {
         return TC_ACT_UNSPEC;
     };
-    match destination(&skb, local) {
-        Some(address) => next_hop::neighbour_output(&skb, local, address).unwrap_or(TC_ACT_SHOT),
-        None => TC_ACT_SHOT,
+    let sent = match destination(&skb, local) {
+        Some(address) => next_hop::neighbour_output(&skb, local, address).ok_or(Reason::NoRoute),
+        None => Err(Reason::BadOuter),
+    };
+    match sent {
+        Ok(action) => action,
+        Err(reason) => {
+            // It was counted as sent to its peer: here it has come in again.
+            account::port_rx(NO_SLOT, skb.len());
+            account::drop(&skb, NO_SLOT, reason)
+        }
     }
 }
 

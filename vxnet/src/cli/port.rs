@@ -264,6 +264,7 @@ mod tests {
             "tx_packets",
             "tx_bytes",
             "replicas",
+            "merged",
             "passed",
             "fdb",
             "fdb_limit",

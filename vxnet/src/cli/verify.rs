@@ -13,9 +13,8 @@ use super::output::{self, Format};
 use crate::host::{Paths, maps::Maps};
 
 /// What to do if more came in than went out,
-const JOINED: &str = "TCP segments of other hosts that the kernel has joined on the way to their port \
-                      (GRO) count once there; without such traffic, report this with `vxnet drop show` \
-                      and `vxnet port show --json`";
+const LOST: &str = "look whether the kernel dropped packets on the GRO link (`ip -s link show type veth`); \
+                    else report this with `vxnet drop show` and `vxnet port show --json`";
 /// and what if it is the other way round.
 const REPORT: &str = "report this with `vxnet drop show` and `vxnet port show --json`";
 
@@ -39,6 +38,8 @@ struct Sums {
     tx_vteps: u64,
     /// Packets that the host got as they came.
     passed: u64,
+    /// Segments that left in one packet with another (GRO).
+    merged: u64,
     /// Frames that were dropped.
     dropped: u64,
 }
@@ -80,6 +81,7 @@ impl Sums {
             sums.replicas += stats.replicas;
             sums.tx_ports += stats.tx_packets;
             sums.passed += stats.passed;
+            sums.merged += stats.merged;
             for reason in Reason::ALL.iter().filter(|reason| !reason.is_notice()) {
                 sums.dropped += maps.drops(slot, *reason)?;
             }
@@ -95,7 +97,7 @@ impl Sums {
     }
 
     const fn left(&self) -> u64 {
-        self.tx_ports + self.tx_vteps + self.passed + self.dropped
+        self.tx_ports + self.tx_vteps + self.passed + self.merged + self.dropped
     }
 
     fn missing(&self) -> i128 {
@@ -132,6 +134,7 @@ impl Account {
             tx_ports,
             tx_vteps,
             passed,
+            merged,
             dropped,
         } = self.sums;
         let judged = match (self.balanced, self.missing) {
@@ -143,12 +146,12 @@ impl Account {
             ),
             (false, missing) => format!(
                 "off by {missing}: frames are unaccounted for\nhint: {}",
-                if missing > 0 { JOINED } else { REPORT }
+                if missing > 0 { LOST } else { REPORT }
             ),
         };
         format!(
             "came in    {rx}\nmade       {replicas}\n           = {}\n\nto ports   {tx_ports}\n\
-             to VTEPs   {tx_vteps}\nto host    {passed}\ndropped    {dropped}\n           = {}\n\n\
+             to VTEPs   {tx_vteps}\nto host    {passed}\njoined     {merged}\ndropped    {dropped}\n           = {}\n\n\
              {judged}\n",
             self.sums.came(),
             self.sums.left()
@@ -165,7 +168,8 @@ mod tests {
         replicas: 4,
         tx_ports: 6,
         tx_vteps: 3,
-        passed: 2,
+        passed: 1,
+        merged: 1,
         dropped: 3,
     };
 
@@ -175,8 +179,8 @@ mod tests {
         assert!(account.balanced);
         assert_eq!(
             account.text(),
-            "came in    10\nmade       4\n           = 14\n\nto ports   6\nto VTEPs   3\nto host    2\n\
-             dropped    3\n           = 14\n\nevery frame is accounted for\n"
+            "came in    10\nmade       4\n           = 14\n\nto ports   6\nto VTEPs   3\nto host    1\n\
+             joined     1\ndropped    3\n           = 14\n\nevery frame is accounted for\n"
         );
     }
 
@@ -198,7 +202,8 @@ mod tests {
                 },
                 -1,
             ),
-            (Sums { passed: 1, ..QUIET }, 1),
+            (Sums { passed: 0, ..QUIET }, 1),
+            (Sums { merged: 0, ..QUIET }, 1),
             (
                 Sums {
                     tx_vteps: 4,

@@ -135,6 +135,7 @@ impl Maps {
             sum.tx_packets += cpu.tx_packets;
             sum.tx_bytes += cpu.tx_bytes;
             sum.replicas += cpu.replicas;
+            sum.merged += cpu.merged;
             sum.passed += cpu.passed;
         }
         Ok(sum)

@@ -8,7 +8,7 @@ use vxnet_common::{
     learn::{self, Lesson},
     map::{
         fdb::{FdbEntry, FdbKey, origin},
-        holder::{HeldKey, VTEP_FDB_LIMIT},
+        holder::{HeldKey, LOOKS, VTEP_FDB_LIMIT},
         port::{Port, flag},
         segment::Segment,
     },
@@ -16,9 +16,6 @@ use vxnet_common::{
 };
 
 use super::{Ends, Rows, Walk, words};
-
-/// How many places of a ring are looked at for one that is out of date, as in the programs.
-const LOOKS: u64 = 8;
 
 /// Who sent a frame, and how many addresses it may have.
 #[derive(Clone, Copy)]
@@ -143,7 +140,7 @@ impl<R: Rows> Walk<'_, R> {
         let next = rows.holder(holder).learned;
         let mut oldest: Option<(u64, FdbKey)> = None;
         for step in 0..LOOKS {
-            let place = (next.wrapping_add(step) % u64::from(sender.limit)) as u32;
+            let place = (next.wrapping_add(u64::from(step)) % u64::from(sender.limit)) as u32;
             let Some(held) = rows.held(&HeldKey { holder, place }) else {
                 return Place::Free(None);
             };

@@ -21,6 +21,8 @@ use crate::host::maps::{Maps, clock};
 pub(super) struct Detail {
     /// Frames that the switch made of the port's.
     replicas: u64,
+    /// Segments that the kernel joined to others after they were counted.
+    merged: u64,
     /// Packets that the host got as they came.
     passed: u64,
     /// How many addresses are known behind it.
@@ -72,6 +74,7 @@ impl Details {
     pub(super) fn of(&mut self, slot: u32, row: &Port, stats: &PortStats) -> Detail {
         Detail {
             replicas: stats.replicas,
+            merged: stats.merged,
             passed: stats.passed,
             fdb: self.fdb.get(&slot).copied().unwrap_or(0),
             fdb_limit: (row.fdb_limit != 0).then_some(row.fdb_limit),
@@ -92,6 +95,12 @@ impl Detail {
             let _ = writeln!(text, "  {name:<10}{value}");
         };
         line("made", format!("{} copies", self.replicas));
+        if self.merged != 0 {
+            line(
+                "joined",
+                format!("{} segments to others (GRO)", self.merged),
+            );
+        }
         if self.passed != 0 {
             line("passed", format!("{} packets to the host", self.passed));
         }
@@ -163,11 +172,12 @@ mod tests {
         };
         let stats = PortStats {
             replicas: 5,
+            merged: 7,
             ..PortStats::default()
         };
         assert_eq!(
             details.of(4, &row, &stats).text(),
-            "  made      5 copies\n  addresses 2 of 16\n  floods    100 frames a second at most\n  \
+            "  made      5 copies\n  joined    7 segments to others (GRO)\n  addresses 2 of 16\n  floods    100 frames a second at most\n  \
              checks    mac, ip\n  isolated  from other isolated ports\n  \
              allowed   02:00:00:00:00:01, 10.0.0.1\n"
         );

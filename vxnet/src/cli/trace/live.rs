@@ -4,14 +4,11 @@ use std::net::{IpAddr, UdpSocket};
 
 use anyhow::Result;
 use vxnet_common::map::{
-    holder::{self, HeldKey, VTEP_FDB_LIMIT},
+    holder::{self, HeldKey, LOOKS, VTEP_FDB_LIMIT},
     vtep::Vtep,
 };
 
 use crate::{host::maps::Maps, trace::Snapshot};
-
-/// How many places of a holder's ring a new address may be put into.
-const LOOKS: u64 = 8;
 
 /// Reads all rows that a trace may look at.
 pub(super) fn read(maps: &Maps) -> Result<Snapshot> {
@@ -52,7 +49,7 @@ fn hold(maps: &Maps, rows: &mut Snapshot, holder: u32, limit: u32) -> Result<()>
     let row = maps.holder(holder)?;
     rows.holders.insert(holder, row);
     for step in (0..LOOKS).filter(|_| limit != 0) {
-        let place = (row.learned.wrapping_add(step) % u64::from(limit)) as u32;
+        let place = (row.learned.wrapping_add(u64::from(step)) % u64::from(limit)) as u32;
         let key = HeldKey { holder, place };
         if let Some(held) = maps.held(&key)? {
             rows.held.insert(key, held);
