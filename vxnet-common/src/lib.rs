@@ -14,6 +14,7 @@ pub mod ecn;
 pub mod event;
 pub mod forward;
 pub mod frame;
+pub mod gso;
 pub mod ipv6;
 pub mod learn;
 pub mod loop_probe;

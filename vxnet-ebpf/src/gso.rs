@@ -1,7 +1,10 @@
 //! How long the frames are that a super-packet will be cut into, and how many.
 
 use network_types::{ip::Ipv4Hdr, ip::Ipv6Hdr, tcp::TcpHdr, udp::UdpHdr};
-use vxnet_common::frame::{Ethernet, Packet as _, ethertype, protocol};
+use vxnet_common::{
+    frame::{Ethernet, Packet as _, ethertype, protocol},
+    gso,
+};
 
 use crate::packet::{Bytes, Skb};
 
@@ -31,7 +34,7 @@ pub(crate) fn segments(skb: &Skb, ether_type: u16) -> u32 {
         return said;
     }
     let headers = headers_len(skb, ether_type).unwrap_or(0);
-    skb.len().saturating_sub(headers).div_ceil(payload).max(1)
+    gso::segments(skb.len(), headers, payload)
 }
 
 /// Returns the bytes of a super-packet in front of its payload: of Ethernet, IP, and TCP or UDP.
