@@ -104,7 +104,7 @@ fn balanced(world: &World, slot: u32, seeds: &[Vec<u8>]) -> Result<()> {
         match counter {
             Counter::PortRx(_) | Counter::Replicas(_) => came += count,
             Counter::PortTx(_) | Counter::VtepTx(_) | Counter::Passed(_) | Counter::Merged(_) => {
-                left += count
+                left += count;
             }
             Counter::Drop(_, reason) if !reason.is_notice() => left += count,
             _ => {}

@@ -168,7 +168,7 @@ impl<'a> Kinds<'a> {
 
         let plain = self.frame(self.mac(trunk)?, self.mac("office2.1")?);
         let from = || Sender::Station(trunk.to_owned());
-        let frame = tagged(&plain, 5 << 13 | 1001);
+        let frame = tagged(&plain, 0xa3e9);
         self.add(
             "of a trunk port",
             from(),
@@ -288,13 +288,18 @@ impl<'a> Kinds<'a> {
             &[],
             Some("bad_vxlan"),
         );
-        let frame = good.wrap(&tagged(&self.frame(BEYOND, tap), 7));
-        let sender = Sender::Wire { admitted };
-        self.add("a tag inside", sender, frame, &[], &[], Some("tagged"));
-        let mut frame = good.wrap(&self.frame(BEYOND, tap));
-        frame.truncate(frame.len() - 20);
-        let sender = Sender::Wire { admitted: refused };
-        self.add("cut short", sender, frame, &[], &[], Some("bad_outer"));
+        self.broken(&good, tap);
         Ok(())
+    }
+
+    /// Packets that look like hv2's, to a guest, but are no VXLAN of an untagged frame.
+    fn broken(&mut self, good: &Outer, to: [u8; 6]) {
+        let frame = good.wrap(&tagged(&self.frame(BEYOND, to), 7));
+        let sender = Sender::Wire { admitted: true };
+        self.add("a tag inside", sender, frame, &[], &[], Some("tagged"));
+        let mut frame = good.wrap(&self.frame(BEYOND, to));
+        frame.truncate(frame.len() - 20);
+        let sender = Sender::Wire { admitted: false };
+        self.add("cut short", sender, frame, &[], &[], Some("bad_outer"));
     }
 }
