@@ -51,6 +51,16 @@ impl Vxnet {
         })
     }
 
+    /// The namespace that it runs in.
+    pub fn netns(&self) -> &Netns {
+        &self.netns
+    }
+
+    /// The program under test.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     pub fn config_path(&self) -> PathBuf {
         self.directory.join("fabric.toml")
     }

@@ -244,7 +244,7 @@ fn a12_a_full_table_is_swept_of_expired_rows() -> Result<()> {
 }
 
 #[test]
-fn evpn_03_a24_an_address_that_moves_too_often_stays() {
+fn evpn_03_a24_attack8_an_address_that_moves_too_often_stays() {
     check(|world| {
         world.events();
         let row = |world: &World| world.fdb.get(&FdbKey::new(BLUE, Mac(B)), 0);

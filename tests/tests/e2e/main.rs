@@ -13,6 +13,7 @@ mod commands;
 mod conservation;
 mod fail_closed;
 mod her_256;
+mod hostile;
 mod inject;
 mod instruments;
 mod interop;

@@ -282,7 +282,7 @@ fn r7348_06_the_same_address_in_two_segments_is_two_stations() {
 }
 
 #[test]
-fn q_10_all_sixteen_bridge_addresses_stop_here_and_no_others() {
+fn q_10_attack25_all_sixteen_bridge_addresses_stop_here_and_no_others() {
     let tables = scene();
     for last in 0..=0xff {
         let dst = Mac([0x01, 0x80, 0xc2, 0, 0, last]);

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use aya::{
     Pod,
     maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
 };
+use nix::unistd::Uid;
 use vxnet_common::{
     addr::VtepAddr,
     map::{
@@ -66,6 +67,17 @@ impl Maps {
 
     /// Opens the pinned maps, which may be new and empty.
     pub(super) fn open_any(paths: &Paths) -> Result<Self> {
+        Self::open_pinned(paths).map_err(|error| {
+            // Other users cannot even see whether there are maps.
+            if Uid::effective().is_root() {
+                error
+            } else {
+                anyhow!("reading the maps needs root\nhint: run it with sudo")
+            }
+        })
+    }
+
+    fn open_pinned(paths: &Paths) -> Result<Self> {
         let folder = paths.maps();
         if !folder.join("LOCAL").exists() {
             bail!(

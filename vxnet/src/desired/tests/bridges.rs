@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[test]
-fn r7348_18_the_mtu_leaves_room_for_the_outer_header() {
+fn p25_r7348_18_the_mtu_leaves_room_for_the_outer_header() {
     let table = [
         // (family, MTU of eth0, of eth1, in the file, expected)
         (4, 1500, 1500, None, 1450),
@@ -45,7 +45,7 @@ fn r7348_18_the_mtu_leaves_room_for_the_outer_header() {
 }
 
 #[test]
-fn r7348_18_the_narrowest_uplink_in_use_counts_and_none_is_like_ethernet() {
+fn p25_r7348_18_the_narrowest_uplink_in_use_counts_and_none_is_like_ethernet() {
     let fabric = red_fabric(4);
     let mut machine = Machine::new(4);
     (machine.link("eth0").mtu, machine.link("eth1").mtu) = (9000, 4000);
