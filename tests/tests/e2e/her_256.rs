@@ -71,7 +71,7 @@ fn copies(wire: &PacketSocket, frame: &[u8]) -> Result<BTreeMap<Ipv4Addr, usize>
 }
 
 #[test]
-fn r7348_a_broadcast_reaches_each_of_256_vteps_once() -> Result<()> {
+fn evpn_02_r7348_a_broadcast_reaches_each_of_256_vteps_once() -> Result<()> {
     let mut lab = lab()?;
     lab.start()?;
     lab.plug_all()?;

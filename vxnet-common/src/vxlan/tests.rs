@@ -239,7 +239,7 @@ fn r7348_05_reserved_bytes_are_ignored() {
 }
 
 #[test]
-fn r7348_15_a_udp_checksum_is_accepted_unverified() {
+fn r7348_14_r7348_15_a_udp_checksum_is_accepted_unverified() {
     for (family, mut packet, udp, _) in both() {
         set(&mut packet, udp + 6, &[0xde, 0xad]);
         assert_eq!(on(family, &packet), Outer::Vxlan(expected(family)));
