@@ -5,11 +5,7 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use aya_log_ebpf::debug;
-use vxnet_common::{
-    frame::Packet as _,
-    map::{MAX_PORTS, dropped},
-    reason::Reason,
-};
+use vxnet_common::{frame::Packet as _, map::dropped, reason::Reason};
 
 use crate::{gso, maps, packet::Skb};
 
@@ -25,7 +21,7 @@ pub(crate) fn drop(skb: &Skb, port: u32, reason: Reason) -> i32 {
 pub(crate) fn drop_untagged(skb: &Skb, port: u32, tag: u32, reason: Reason) -> i32 {
     // What comes back is the reason, but the verifier does not know, and so looks at what follows
     // only once.
-    let counted = vx_count(port, reason as u32);
+    let counted = vx_count(port, reason as u64);
     remember(skb.ctx.skb.skb, port, tag, counted);
     // Compiled in, but pruned by the verifier unless the daemon was started to log packets.
     debug!(
@@ -38,7 +34,7 @@ pub(crate) fn drop_untagged(skb: &Skb, port: u32, tag: u32, reason: Reason) -> i
 /// Counts an event without dropping anything.
 #[inline(always)]
 pub(crate) fn notice(port: u32, reason: Reason) {
-    vx_count(port, reason as u32);
+    vx_count(port, reason as u64);
 }
 
 /// Counts an event, and returns its reason. Exported, so that the verifier checks it once by itself
@@ -46,15 +42,17 @@ pub(crate) fn notice(port: u32, reason: Reason) {
 /// multiply the paths of `vx_port` by ten.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn vx_count(port: u32, reason: u32) -> u32 {
-    if port >= MAX_PORTS || reason >= Reason::SLOTS {
+extern "C" fn vx_count(port: u32, reason: u64) -> u32 {
+    // Of 64 bits, for the verifier to see that this bounds the place below.
+    if reason >= u64::from(Reason::SLOTS) {
         return 0;
     }
-    if let Some(count) = maps::DROPS.get_ptr_mut(port * Reason::SLOTS + reason) {
-        // SAFETY: the row is this CPU's own, and programs on one CPU do not interleave.
-        unsafe { *count += 1 };
+    if let Some(row) = maps::DROPS.get_ptr_mut(port) {
+        // SAFETY: the row is this CPU's own, and programs on one CPU do not interleave. It has a
+        // count for each reason below `Reason::SLOTS`.
+        unsafe { *row.cast::<u64>().add(reason as usize) += 1 };
     }
-    reason
+    reason as u32
 }
 
 /// Keeps the headers of a dropped frame in `LAST_DROPS`.
@@ -149,7 +147,7 @@ pub(crate) fn port_copy(port: u32, bytes: u32, sent: bool, payer: u32) {
 #[unsafe(no_mangle)]
 extern "C" fn vx_port_copy(port: u32, bytes: u32, sent: u32, payer: u32) -> u32 {
     if sent == 0 {
-        return vx_count(payer, Reason::RedirectFailed as u32);
+        return vx_count(payer, Reason::RedirectFailed as u64);
     }
     vx_port_sent(port, bytes)
 }
@@ -165,7 +163,7 @@ pub(crate) fn vtep_copy(vtep: u32, bytes: u32, sent: bool, payer: u32) {
 #[unsafe(no_mangle)]
 extern "C" fn vx_vtep_copy(vtep: u32, bytes: u32, sent: u32, payer: u32) -> u32 {
     if sent == 0 {
-        return vx_count(payer, Reason::RedirectFailed as u32);
+        return vx_count(payer, Reason::RedirectFailed as u64);
     }
     vx_vtep_sent(vtep, bytes)
 }

@@ -19,7 +19,7 @@ use vxnet_common::{
         neighbour::{Neighbour, NeighbourKey},
         port::{Port, PortVlans},
         segment::{FloodKey, Segment},
-        stats::{PortStats, VtepStats},
+        stats::{Drops, PortStats, VtepStats},
         vlan::VlanKey,
         vtep::Vtep,
     },
@@ -43,7 +43,7 @@ pub(crate) static ALLOWED: HashMap<AllowedKey, u32> =
 #[map]
 pub(crate) static PORT_STATS: PerCpuArray<PortStats> = PerCpuArray::pinned(MAX_PORTS, 0);
 #[map]
-pub(crate) static DROPS: PerCpuArray<u64> = PerCpuArray::pinned(MAX_PORTS * Reason::SLOTS, 0);
+pub(crate) static DROPS: PerCpuArray<Drops> = PerCpuArray::pinned(MAX_PORTS, 0);
 #[map]
 pub(crate) static LAST_DROPS: Array<Dropped> = Array::pinned(Reason::SLOTS * dropped::KEPT, 0);
 #[map]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use aya::maps::{MapData, PerCpuArray};
 use vxnet_common::{
-    map::stats::{PortStats, VtepStats},
+    map::stats::{Drops, PortStats, VtepStats},
     reason::Reason,
 };
 
@@ -43,7 +43,7 @@ pub(crate) type Counts = BTreeMap<Counter, u64>;
 pub(crate) struct Counters {
     pub(crate) ports: PerCpuArray<MapData, PortStats>,
     pub(crate) vteps: PerCpuArray<MapData, VtepStats>,
-    pub(crate) drops: PerCpuArray<MapData, u64>,
+    pub(crate) drops: PerCpuArray<MapData, Drops>,
 }
 
 impl Counters {
@@ -64,10 +64,10 @@ impl Counters {
                 add(Counter::Merged(slot), cpu.merged);
                 add(Counter::Passed(slot), cpu.passed);
             }
+            let drops = self.drops.get(&slot, 0)?;
             for reason in Reason::ALL {
-                let index = slot * Reason::SLOTS + *reason as u32;
-                for cpu in self.drops.get(&index, 0)?.iter() {
-                    add(Counter::Drop(slot, *reason), *cpu);
+                for cpu in drops.iter() {
+                    add(Counter::Drop(slot, *reason), cpu.of(*reason));
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use aya::maps::{MapData, PerCpuArray};
-use vxnet_common::map::stats::PortStats;
+use vxnet_common::map::stats::{Drops, PortStats};
 use vxnet_common::reason::Reason;
 
 use crate::layout::PORTS;
@@ -12,7 +12,7 @@ use crate::layout::PORTS;
 /// The maps that count.
 pub(crate) struct Counters {
     pub(crate) stats: PerCpuArray<MapData, PortStats>,
-    pub(crate) drops: PerCpuArray<MapData, u64>,
+    pub(crate) drops: PerCpuArray<MapData, Drops>,
 }
 
 impl Counters {
@@ -26,9 +26,9 @@ impl Counters {
                 tx += cpu.tx_packets;
             }
             counts.tx.insert(slot, tx);
+            let row = self.drops.get(&slot, 0)?;
             for reason in Reason::ALL.iter().filter(|reason| !reason.is_notice()) {
-                let place = slot * Reason::SLOTS + *reason as u32;
-                let drops: u64 = self.drops.get(&place, 0)?.iter().sum();
+                let drops: u64 = row.iter().map(|cpu| cpu.of(*reason)).sum();
                 *counts.drops.entry(*reason).or_default() += drops;
             }
         }

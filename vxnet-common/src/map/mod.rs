@@ -8,7 +8,7 @@
 //! | `PORTS` | array | slot | [`port::Port`] | user |
 //! | `PORT_VLANS` | array | slot of `PORTS` | [`port::PortVlans`] | user |
 //! | `PORT_STATS` | per-CPU array | slot | [`stats::PortStats`] | kernel |
-//! | `DROPS` | per-CPU array | slot × reasons + reason | `u64` | kernel |
+//! | `DROPS` | per-CPU array | slot | [`stats::Drops`] | kernel |
 //! | `LAST_DROPS` | array | reason × kept + place | [`dropped::Dropped`] | kernel |
 //! | `LAST_PLACES` | array | reason | place in `LAST_DROPS` | kernel |
 //! | `ALLOWED` | hash | [`allowed::AllowedKey`] | 1 | user |
@@ -48,10 +48,10 @@ pub mod vlan;
 pub mod vtep;
 
 /// The version of everything in this room; raise it with every change of a layout or a meaning.
-pub const LAYOUT: u32 = 3;
+pub const LAYOUT: u32 = 4;
 
-/// How many ports (guest ports, host ports and uplinks) a host can have.
-pub const MAX_PORTS: u32 = 2048;
+/// How many ports a host can have: guest ports, uplinks, and one for the host itself in each network.
+pub const MAX_PORTS: u32 = 8192;
 /// How many segments a host can take part in.
 pub const MAX_SEGMENTS: u32 = 8192;
 /// How many peers a fabric can have.

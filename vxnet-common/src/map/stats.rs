@@ -1,6 +1,7 @@
-//! `PORT_STATS` and `VTEP_STATS`: counters, one copy a CPU.
+//! `PORT_STATS`, `DROPS` and `VTEP_STATS`: counters, one copy a CPU.
 
 use super::map_type;
+use crate::reason::Reason;
 
 /// A row of `PORT_STATS`. Packets are counted as the kernel hands them over: a GSO super-packet is
 /// one.
@@ -24,6 +25,23 @@ pub struct PortStats {
 }
 
 map_type!(PortStats, 56);
+
+/// A row of `DROPS`: how often each reason was counted for the port, by its code.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drops(pub [u64; Reason::SLOTS as usize]);
+
+map_type!(Drops, 512);
+
+impl Drops {
+    /// Nothing was counted.
+    pub const NONE: Self = Self([0; Reason::SLOTS as usize]);
+
+    /// Returns how often a reason was counted.
+    pub const fn of(&self, reason: Reason) -> u64 {
+        self.0[reason as usize]
+    }
+}
 
 /// A row of `VTEP_STATS`; bytes are those of the inner frames.
 #[repr(C)]

@@ -117,8 +117,9 @@ impl Row for Drop {
 fn list(maps: &Maps) -> Result<Vec<Drop>> {
     let mut drops = Vec::new();
     for (slot, port) in names(maps)? {
+        let counted = maps.drops(slot)?;
         for reason in Reason::ALL {
-            let count = maps.drops(slot, *reason)?;
+            let count = counted.of(*reason);
             if count != 0 {
                 let port = port.clone();
                 drops.push(Drop {

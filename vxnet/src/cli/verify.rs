@@ -82,8 +82,9 @@ impl Sums {
             sums.tx_ports += stats.tx_packets;
             sums.passed += stats.passed;
             sums.merged += stats.merged;
+            let drops = maps.drops(slot)?;
             for reason in Reason::ALL.iter().filter(|reason| !reason.is_notice()) {
-                sums.dropped += maps.drops(slot, *reason)?;
+                sums.dropped += drops.of(*reason);
             }
         }
         for slot in 0..MAX_VTEPS {

@@ -20,7 +20,7 @@ use vxnet_common::{
         neighbour::{Neighbour, NeighbourKey},
         port::{Port, PortVlans},
         segment::{FloodKey, Segment},
-        stats::{PortStats, VtepStats},
+        stats::{Drops, PortStats, VtepStats},
         vlan::VlanKey,
         vtep::Vtep,
     },
@@ -42,7 +42,7 @@ pub struct Maps {
     pub(super) held: HashMap<MapData, HeldKey, FdbKey>,
     pub(super) neighbours: HashMap<MapData, NeighbourKey, Neighbour>,
     pub(super) port_stats: PerCpuArray<MapData, PortStats>,
-    pub(super) drops: PerCpuArray<MapData, u64>,
+    pub(super) drops: PerCpuArray<MapData, Drops>,
     pub(super) segments: Array<MapData, Segment>,
     pub(super) vnis: HashMap<MapData, u32, u32>,
     pub(super) flood: HashMap<MapData, FloodKey, u32>,
@@ -257,10 +257,15 @@ impl Maps {
         Ok(sum)
     }
 
-    /// Returns how often a reason was counted for the port in a slot.
-    pub fn drops(&self, slot: u32, reason: Reason) -> Result<u64> {
-        let index = slot * Reason::SLOTS + reason as u32;
-        Ok(self.drops.get(&index, 0)?.iter().sum())
+    /// Returns how often each reason was counted for the port in a slot.
+    pub fn drops(&self, slot: u32) -> Result<Drops> {
+        let mut sum = Drops::NONE;
+        for cpu in self.drops.get(&slot, 0)?.iter() {
+            for (sum, count) in sum.0.iter_mut().zip(cpu.0) {
+                *sum += count;
+            }
+        }
+        Ok(sum)
     }
 
     /// Removes rows of `FDB`, and returns how many there were.

@@ -42,16 +42,13 @@ const MAX_PRESENCES: usize = 1 << 20;
 /// there is any finding.
 pub(super) fn fabric(raw: &raw::Fabric, findings: &mut Findings) -> Option<model::Fabric> {
     let hosts = Hosts::check(raw, findings);
-    let network_count = raw
-        .network
-        .value()
-        .map_or(0, |networks| networks.in_file_order().len());
-    if hosts.len().saturating_mul(network_count) > MAX_PRESENCES {
-        let message = format!(
-            "{network_count} networks on {} hosts are more than vxnet can serve",
-            hosts.len(),
+    let presences = presences(raw, hosts.len());
+    if presences > MAX_PRESENCES {
+        let message =
+            format!("networks on {presences} hosts, all together, are more than vxnet can serve");
+        let help = format!(
+            "keep it below {MAX_PRESENCES}: list the `hosts` of networks that not all are in"
         );
-        let help = format!("keep networks times hosts below {MAX_PRESENCES}");
         findings.add(Diagnostic::of_file(message).help(help));
         return None;
     }
@@ -65,6 +62,18 @@ pub(super) fn fabric(raw: &raw::Fabric, findings: &mut Findings) -> Option<model
         networks,
         port: raw.port.value().copied().unwrap_or(VXLAN_PORT),
     })
+}
+
+/// Returns on how many hosts all networks are, added up; one that lists none is on all.
+fn presences(raw: &raw::Fabric, hosts: usize) -> usize {
+    let Some(networks) = raw.network.value() else {
+        return 0;
+    };
+    let networks = networks.in_file_order();
+    let each = networks
+        .iter()
+        .map(|(_, network)| network.hosts.value().map_or(hosts, Vec::len));
+    each.sum()
 }
 
 /// Reports the first host with more segments than its tables hold.
