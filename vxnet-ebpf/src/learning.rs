@@ -13,7 +13,7 @@ use vxnet_common::{
     forward::From,
     learn::{self, Lesson},
     map::{
-        fdb::{FdbEntry, FdbKey, origin},
+        fdb::{self, FdbEntry, FdbKey, origin},
         holder::{HeldKey, LOOKS, VTEP_FDB_LIMIT},
         port::{Port, flag},
         segment::Segment,
@@ -64,8 +64,8 @@ struct Entry {
     keeps: u32,
     /// Slot of the port that notices are counted for.
     count_for: u32,
-    /// The holder has a place for the address already.
-    is_placed: u32,
+    /// The place that the address leaves, which is none if that is [`fdb::NO_PLACE`].
+    left: HeldKey,
 }
 
 /// Learns a frame's source, or tells why the frame must be dropped.
@@ -91,16 +91,26 @@ pub(crate) fn learn(
             }
         }
         Lesson::Write(fresh) => {
-            let is_placed = known.is_some_and(|row| row.holder() == fresh.holder());
-            let entry = Entry {
+            let mut entry = Entry {
                 key,
                 row: fresh,
                 limit: sender.limit,
                 keeps: u32::from(sender.keeps),
                 count_for,
-                is_placed: u32::from(is_placed),
+                left: HeldKey {
+                    holder: 0,
+                    place: fdb::NO_PLACE,
+                },
             };
-            write(&raw const entry, now);
+            if let Some(known) = known {
+                if known.holder() == fresh.holder() {
+                    entry.row.held = known.held;
+                } else {
+                    entry.left.holder = known.holder();
+                    entry.left.place = known.held;
+                }
+            }
+            write(&raw mut entry, now);
         }
         Lesson::Freeze(frozen) => {
             let _ = maps::FDB.insert(key, frozen, 0);
@@ -139,10 +149,10 @@ fn tell_flapping(key: *const FdbKey, holder: u32, other: u32) {
 /// CPUs may do this at once. The row comes before its place in the ring, and who finds the place
 /// taken meanwhile takes the row back: so no row is without a place for longer than this takes.
 #[inline(never)]
-fn write(entry: *const Entry, now: u64) {
-    // SAFETY: the caller passed a reference.
-    let entry = unsafe { &*entry };
-    let needs_place = entry.limit != 0 && entry.is_placed == 0;
+fn write(entry: *mut Entry, now: u64) {
+    // SAFETY: the caller passed a reference, and does not look at it again.
+    let entry = unsafe { &mut *entry };
+    let needs_place = entry.limit != 0 && entry.row.held == fdb::NO_PLACE;
     let mut place = HeldKey {
         holder: 0,
         place: 0,
@@ -152,6 +162,7 @@ fn write(entry: *const Entry, now: u64) {
             Some(free) => place = free,
             None => return account::notice(entry.count_for, Reason::FdbLimit),
         }
+        entry.row.held = place.place;
     }
     // Full, or the kernel had no memory: rows that have expired may be in the way.
     if maps::FDB.insert(entry.key, entry.row, 0).is_err()
@@ -166,6 +177,9 @@ fn write(entry: *const Entry, now: u64) {
     {
         let _ = maps::FDB.remove(entry.key);
         account::notice(entry.count_for, Reason::FdbLimit);
+    }
+    if entry.left.place != fdb::NO_PLACE {
+        let _ = maps::HELD.remove(entry.left);
     }
 }
 
@@ -195,7 +209,7 @@ fn make_place(entry: &Entry, now: u64) -> Option<HeldKey> {
             oldest = 0;
             break;
         };
-        let seen = live_since(held, holder, now);
+        let seen = live_since(held, place, now);
         if seen < oldest {
             (chosen, oldest) = (place, seen);
         }
@@ -212,7 +226,7 @@ fn make_place(entry: &Entry, now: u64) -> Option<HeldKey> {
         let held = *held;
         // Another CPU may have chosen it too: whoever takes it away has it.
         maps::HELD.remove(chosen).ok()?;
-        forget(&held, holder, &entry.key);
+        forget(&held, chosen, &entry.key);
         if oldest != 0 {
             account::notice(entry.count_for, Reason::FdbLimit);
         }
@@ -220,9 +234,9 @@ fn make_place(entry: &Entry, now: u64) -> Option<HeldKey> {
     Some(chosen)
 }
 
-/// Returns when a holder's address was last seen, or 0 if the row is out of date or not its own.
+/// Returns when the address in a place was last seen, or 0 if its row is out of date or elsewhere.
 #[inline(always)]
-fn live_since(key: &FdbKey, holder: u32, now: u64) -> u64 {
+fn live_since(key: &FdbKey, place: HeldKey, now: u64) -> u64 {
     // SAFETY: as in `Live::fdb`.
     let Some(row) = (unsafe { maps::FDB.get(key) }) else {
         return 0;
@@ -230,7 +244,7 @@ fn live_since(key: &FdbKey, holder: u32, now: u64) -> u64 {
     let Some(segment) = maps::SEGMENTS.get(key.segment) else {
         return 0;
     };
-    if row.origin == origin::LEARNED && row.holder() == holder && row.is_live(now, segment.ageing) {
+    if is_in(row, place) && row.is_live(now, segment.ageing) {
         // Never 0, which stands for a row that may go.
         row.last_seen | 1
     } else {
@@ -238,13 +252,18 @@ fn live_since(key: &FdbKey, holder: u32, now: u64) -> u64 {
     }
 }
 
-/// Removes a row that its holder gives up, unless it is somebody else's by now.
+/// Returns whether a row was learned and is in that place of its holder's ring.
 #[inline(always)]
-fn forget(key: &FdbKey, holder: u32, but: &FdbKey) {
+fn is_in(row: &FdbEntry, place: HeldKey) -> bool {
+    row.origin == origin::LEARNED && row.holder() == place.holder && row.held == place.place
+}
+
+/// Removes the row that was in a place, unless it is somewhere else by now.
+#[inline(always)]
+fn forget(key: &FdbKey, place: HeldKey, but: &FdbKey) {
     // SAFETY: as in `Live::fdb`.
-    let is_its_own = unsafe { maps::FDB.get(key) }
-        .is_some_and(|row| row.origin == origin::LEARNED && row.holder() == holder);
-    if is_its_own && *key != *but {
+    let is_there = unsafe { maps::FDB.get(key) }.is_some_and(|row| is_in(row, place));
+    if is_there && *key != *but {
         let _ = maps::FDB.remove(key);
     }
 }
@@ -289,12 +308,15 @@ extern "C" fn remove_if_expired(
     sweep: *mut Sweep,
 ) -> i64 {
     // SAFETY: the kernel passes a row of the FDB, and what `sweep` passed.
-    let (key, row, now) = unsafe { (*key, &*row, (*sweep).now) };
+    let (key, row, now) = unsafe { (*key, *row, (*sweep).now) };
     let ageing = maps::SEGMENTS
         .get(key.segment)
         .map_or(0, |segment| segment.ageing);
     if !row.is_live(now, ageing) {
         let _ = maps::FDB.remove(key);
+        if let Some(place) = row.ring() {
+            let _ = maps::HELD.remove(place);
+        }
     }
     0
 }

@@ -132,6 +132,46 @@ fn p21_of_sixteen_addresses_eight_are_learned() {
     });
 }
 
+/// The rows of `HELD`, by holder.
+fn held(world: &World) -> Result<Vec<(u32, Mac)>> {
+    let rows = world.held.iter().collect::<Result<Vec<_>, _>>()?;
+    let mut rows: Vec<_> = rows
+        .into_iter()
+        .map(|(place, key)| (place.holder, Mac(key.mac)))
+        .collect();
+    rows.sort_unstable();
+    Ok(rows)
+}
+
+#[test]
+fn attack7_a_place_in_a_ring_goes_with_its_row() {
+    check(|world| {
+        rows::reset_fdb(world)?;
+        rows::clear(&mut world.held)?;
+        for port in [PORT_B, PORT_C] {
+            limit(world, port, 16, 0)?;
+        }
+        let mac = Mac(station(1));
+        // An address that wanders, or is forgotten and learned anew, is in one place only.
+        for port in [PORT_B, PORT_C, PORT_B, PORT_C] {
+            speak(world, port, mac.0, A)?;
+            let rows = held(world)?;
+            ensure!(rows == [(port, mac)], "at {port}: {rows:?}");
+        }
+        // A row that has expired keeps its place.
+        expire(world, [1])?;
+        speak(world, PORT_C, mac.0, A)?;
+        let rows = held(world)?;
+        ensure!(rows == [(PORT_C, mac)], "renewed: {rows:?}");
+        // One that expired and came back elsewhere does not.
+        expire(world, [1])?;
+        speak(world, PORT_B, mac.0, A)?;
+        let rows = held(world)?;
+        ensure!(rows == [(PORT_B, mac)], "after it expired: {rows:?}");
+        Ok(Vec::new())
+    });
+}
+
 #[test]
 fn a11_attack7_one_port_never_takes_the_rows_of_another() {
     check(|world| {

@@ -84,7 +84,10 @@ fn to_b() -> Vec<(&'static str, Vec<u8>)> {
             extended(&echo6, &[(0, 1), (60, 2)]),
         ),
         // Only what a server sends to clients is a server's.
-        ("dhcp_relayed", udp(v4(A), v4(B), (68, 68), b"not a server")),
+        (
+            "dhcp_relayed",
+            udp(v4(A), v4(B), (68, 1068), b"not a server"),
+        ),
         // VXLAN between guests is payload.
         ("attack6_vxlan", udp(v4(A), v4(B), (5000, 4789), &[8; 60])),
         (

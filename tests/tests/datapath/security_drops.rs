@@ -199,6 +199,14 @@ fn attack16_rogue_dhcp_servers() {
                 vec![
                     ("attack16_offer", udp(v4(A), all, (67, 68), &offer)),
                     (
+                        "attack16_offer_of_another_port",
+                        udp(v4(A), all, (1067, 68), &offer),
+                    ),
+                    (
+                        "attack16_dhcpv6_of_another_port",
+                        udp(v6(A), v6(B), (1547, 546), b"reply"),
+                    ),
+                    (
                         "attack16_offer_unicast",
                         udp(v4(A), v4(B), (67, 68), &offer),
                     ),

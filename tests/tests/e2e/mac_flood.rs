@@ -5,6 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use aya::maps::{HashMap, Map, MapData};
+use vxnet_common::map::{fdb::FdbKey, holder::HeldKey};
 use vxnet_tests::frame::{ETHERTYPE_TEST, ethernet};
 use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
@@ -14,6 +16,7 @@ use vxnet_tests::packet_socket::PacketSocket;
 use vxnet_tests::probe::Probe;
 use vxnet_tests::topology::LabBuilder;
 use vxnet_tests::underlay::Family;
+use vxnet_tests::wait::eventually;
 
 const FRAMES: u32 = 1_000_000;
 /// Addresses of a guest's port, unless its portgroup says otherwise.
@@ -111,5 +114,67 @@ fn attack7_a11_a_million_source_addresses_harm_nobody_else() -> Result<()> {
     ensure!(growth < GROWTH, "the daemon grew by {growth} KiB");
     let counted = lab.vxnet(1)?.drops_of(&port, "fdb_limit")?;
     ensure!(counted > 0, "the limit was not counted");
+    Ok(())
+}
+
+/// Rows of a pinned map of hv1.
+fn pinned_rows(lab: &mut Lab, name: &str) -> Result<usize> {
+    let path = lab.vxnet(1)?.pin_directory().join("maps").join(name);
+    let map = Map::HashMap(MapData::from_pin(path)?);
+    let map = HashMap::<_, HeldKey, FdbKey>::try_from(map)?;
+    Ok(map.keys().collect::<Result<Vec<_>, _>>()?.len())
+}
+
+#[test]
+fn attack7_places_in_the_rings_do_not_pile_up() -> Result<()> {
+    const STATIONS: u32 = 300;
+    let mut lab = LabBuilder::new("pileup")
+        .hypervisors(&[Kind::Vxnet, Kind::Vxnet])
+        .network(Network::new("blue", 10))
+        .guest("blue", 1, Port::Veth)
+        .guest("blue", 2, Port::Veth)
+        .build()?;
+    for guest in &lab.guests {
+        guest.silence()?;
+    }
+    lab.vxnet(1)?.cli("fdb flush --network blue")?;
+    let sockets = [1, 2].map(|number| -> Result<PacketSocket> {
+        PacketSocket::open(&lab.guest("blue", number, 1)?.netns, "eth0")
+    });
+    let [near, far] = sockets;
+    let (near, far) = (near?, far?);
+    for round in 1..=3 {
+        for (socket, first) in [(&near, 0), (&far, STATIONS)] {
+            for number in first..first + STATIONS {
+                let frame = ethernet(random_mac(number), [0xff; 6], ETHERTYPE_TEST, &[0; 46]);
+                socket.send(&frame)?;
+            }
+        }
+        let all = 2 * STATIONS as usize;
+        eventually(LATEST, || {
+            let rows = lab.vxnet(1)?.rows("fdb show")?;
+            let learned = rows.iter().filter(|row| row["origin"] == "learned").count();
+            let places = pinned_rows(&mut lab, "HELD")?;
+            ensure!(
+                (learned, places) == (all, all),
+                "round {round}: {learned} rows, {places} places"
+            );
+            Ok(())
+        })?;
+        // One is the user's from now on, and its place goes too.
+        let (mac, port) = (
+            mac_text(random_mac(0)),
+            lab.guest("blue", 1, 1)?.port.clone(),
+        );
+        let vxnet = lab.vxnet(1)?;
+        vxnet.cli(&format!("fdb add {mac} --network blue --port {port}"))?;
+        let places = pinned_rows(&mut lab, "HELD")?;
+        ensure!(places == all - 1, "{places} places beside a manual row");
+        let vxnet = lab.vxnet(1)?;
+        vxnet.cli(&format!("fdb del {mac} --network blue"))?;
+        vxnet.cli("fdb flush --network blue")?;
+        let places = pinned_rows(&mut lab, "HELD")?;
+        ensure!(places == 0, "{places} places after a flush");
+    }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `FDB`: which address is where.
 
-use super::map_type;
+use super::{holder::HeldKey, map_type};
 use crate::addr::Mac;
 
 /// A key of `FDB`.
@@ -74,9 +74,15 @@ pub struct FdbEntry {
     pub last_seen: u64,
     /// When the moves began to be counted, on the same clock.
     pub moved: u64,
+    /// The row's place in its holder's ring (see [`super::holder`]), or [`NO_PLACE`].
+    pub held: u32,
+    pub pad: u32,
 }
 
-map_type!(FdbEntry, 24);
+map_type!(FdbEntry, 32);
+
+/// [`FdbEntry::held`] of a row that is in no ring: nobody learned it, or its holder has no limit.
+pub const NO_PLACE: u32 = u32::MAX;
 
 impl FdbEntry {
     /// Returns a row that was just learned.
@@ -90,6 +96,8 @@ impl FdbEntry {
             moves: 0,
             last_seen: now,
             moved: 0,
+            held: NO_PLACE,
+            pad: 0,
         }
     }
 
@@ -109,6 +117,18 @@ impl FdbEntry {
         } else {
             self.slot
         }
+    }
+
+    /// Returns the row's place in `HELD`, which goes when the row does.
+    #[inline(always)]
+    pub const fn ring(&self) -> Option<HeldKey> {
+        if self.held == NO_PLACE {
+            return None;
+        }
+        Some(HeldKey {
+            holder: self.holder(),
+            place: self.held,
+        })
     }
 
     /// Returns whether the row may still be used at `now`.

@@ -2,7 +2,8 @@
 //!
 //! A holder is a port or a peer. The rows of `FDB` that it holds are listed in `HELD`, in the order
 //! in which they were learned, so that a holder at its limit gives up its own rows and nobody
-//! else's.
+//! else's. Each knows its place ([`super::fdb::FdbEntry::held`]), and whoever removes or moves it
+//! clears that: so `HELD` needs no more rows than `FDB`, however long the rings are together.
 
 use super::{MAX_PORTS, MAX_VTEPS, map_type};
 

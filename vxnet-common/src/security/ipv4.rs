@@ -55,7 +55,8 @@ impl<T: Tables> Guard<'_, T> {
             return Ok(());
         };
         let (source, destination) = ports(&udp);
-        if source == DHCP_SERVER {
+        // A client looks at the destination only.
+        if source == DHCP_SERVER || destination == DHCP_CLIENT {
             if self.checks(flag::NO_DHCP_SERVER) {
                 return Err(Reason::RogueDhcp);
             }

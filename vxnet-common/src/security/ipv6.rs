@@ -13,7 +13,8 @@ use crate::{
     reason::Reason,
 };
 
-/// UDP port of a DHCPv6 server (RFC 8415 section 7.2).
+/// UDP ports of DHCPv6 (RFC 8415 section 7.2).
+const DHCPV6_CLIENT: u16 = 546;
 const DHCPV6_SERVER: u16 = 547;
 /// How many options of a neighbour discovery message are looked at.
 const OPTIONS: usize = 8;
@@ -55,7 +56,9 @@ impl<T: Tables> Guard<'_, T> {
     #[inline(always)]
     fn udp_v6(&self, ip: &Ipv6Hdr, udp: UdpHdr) -> Result<(), Reason> {
         let (source, destination) = ports(&udp);
-        if source == DHCPV6_SERVER && self.checks(flag::NO_DHCP_SERVER) {
+        // A client looks at the destination only.
+        let is_server = source == DHCPV6_SERVER || destination == DHCPV6_CLIENT;
+        if is_server && self.checks(flag::NO_DHCP_SERVER) {
             return Err(Reason::RogueDhcp);
         }
         if destination == self.local.port

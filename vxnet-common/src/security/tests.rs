@@ -489,6 +489,23 @@ fn attack16_rogue_dhcp() {
             v4(OWN_V4, PEER, 17, &udp(68, 67, &[])),
             PASS,
         ),
+        (
+            "offer from another port",
+            flags,
+            v4(
+                OWN_V4,
+                [255; 4],
+                17,
+                &udp(1067, 68, &bootp(2, 1, 6, VICTIM)),
+            ),
+            DHCP,
+        ),
+        (
+            "reply from another port",
+            flags,
+            v6(LINK_LOCAL, 17, &udp(1547, 546, &[])),
+            DHCP,
+        ),
         ("allowed", others, v4_offer, PASS),
         ("DHCPv6 reply", flags, v6_reply.clone(), DHCP),
         (

@@ -222,12 +222,28 @@ impl Maps {
 
     /// Writes a row of `FDB`.
     pub fn set_fdb(&mut self, key: &FdbKey, row: &FdbEntry) -> Result<()> {
-        Ok(self.fdb.insert(key, row, 0)?)
+        let old = self.fdb_row(key)?;
+        self.fdb.insert(key, row, 0)?;
+        old.map_or(Ok(()), |old| self.release(key, &old))
     }
 
     /// Removes a row of `FDB`, if there is one.
     pub fn remove_fdb_row(&mut self, key: &FdbKey) -> Result<()> {
-        absent_is_fine(self.fdb.remove(key))
+        let Some(row) = self.fdb_row(key)? else {
+            return Ok(());
+        };
+        absent_is_fine(self.fdb.remove(key))?;
+        self.release(key, &row)
+    }
+
+    /// Clears the place that a row had in its holder's ring, unless another has got it meanwhile.
+    fn release(&mut self, key: &FdbKey, row: &FdbEntry) -> Result<()> {
+        match row.ring() {
+            Some(place) if self.held(&place)? == Some(*key) => {
+                absent_is_fine(self.held.remove(&place))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the headers that were kept of frames dropped for a reason, latest first.
@@ -274,6 +290,7 @@ impl Maps {
         for (key, entry) in self.fdb()? {
             if doomed(&key, &entry) {
                 absent_is_fine(self.fdb.remove(&key))?;
+                self.release(&key, &entry)?;
                 removed += 1;
             }
         }

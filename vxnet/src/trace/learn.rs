@@ -7,7 +7,7 @@ use vxnet_common::{
     forward::{From, Tables as _},
     learn::{self, Lesson},
     map::{
-        fdb::{FdbEntry, FdbKey, origin},
+        fdb::{FdbEntry, FdbKey, NO_PLACE, origin},
         holder::{HeldKey, LOOKS, VTEP_FDB_LIMIT},
         port::{Port, flag},
         segment::Segment,
@@ -29,9 +29,9 @@ pub(super) struct Sender {
 /// Where a new address would stand among those of its holder.
 enum Place {
     /// In an empty place, or in one whose row is out of date.
-    Free(Option<FdbKey>),
+    Free(Option<(HeldKey, FdbKey)>),
     /// In that of the holder's oldest.
-    Oldest(FdbKey),
+    Oldest((HeldKey, FdbKey)),
     /// Nowhere.
     Full,
 }
@@ -100,7 +100,7 @@ impl<R: Rows> Walk<'_, R> {
     ) -> String {
         let src = Mac(key.mac);
         let holder = fresh.holder();
-        let is_placed = known.is_some_and(|row| row.holder() == holder);
+        let is_placed = known.is_some_and(|row| row.holder() == holder && row.held != NO_PLACE);
         let here = self.name_of(sender.from);
         let mut text = match known.filter(|row| row.holder() != holder) {
             Some(row) if fresh.moves != 0 => {
@@ -121,12 +121,16 @@ impl<R: Rows> Walk<'_, R> {
                 }
                 Place::Oldest(oldest) => {
                     self.notices.push(Reason::FdbLimit);
-                    let _ = write!(text, ", in the place of {}, its oldest", Mac(oldest.mac));
+                    let mac = Mac(oldest.1.mac);
+                    let _ = write!(text, ", in the place of {mac}, its oldest");
                     Some(oldest)
                 }
                 Place::Free(gone) => gone,
             };
-            if let Some(gone) = gone.filter(|gone| *gone != key && self.is_its_own(gone, holder)) {
+            if let Some((place, gone)) = gone
+                && gone != key
+                && self.is_in(&gone, place)
+            {
                 self.forget(gone);
             }
         }
@@ -138,18 +142,19 @@ impl<R: Rows> Walk<'_, R> {
     fn place(&self, holder: u32, sender: Sender) -> Place {
         let rows = self.tables.rows();
         let next = rows.holder(holder).learned;
-        let mut oldest: Option<(u64, FdbKey)> = None;
+        let mut oldest: Option<(u64, (HeldKey, FdbKey))> = None;
         for step in 0..LOOKS {
             let place = (next.wrapping_add(u64::from(step)) % u64::from(sender.limit)) as u32;
-            let Some(held) = rows.held(&HeldKey { holder, place }) else {
+            let place = HeldKey { holder, place };
+            let Some(held) = rows.held(&place) else {
                 return Place::Free(None);
             };
-            let seen = self.live_since(&held, holder);
+            let seen = self.live_since(&held, place);
             if seen == 0 {
-                return Place::Free(Some(held));
+                return Place::Free(Some((place, held)));
             }
             if oldest.is_none_or(|(before, _)| seen < before) {
-                oldest = Some((seen, held));
+                oldest = Some((seen, (place, held)));
             }
         }
         match oldest {
@@ -158,22 +163,23 @@ impl<R: Rows> Walk<'_, R> {
         }
     }
 
-    /// Returns when a holder's address was last seen, or 0 if the row is out of date or not its own.
-    fn live_since(&self, key: &FdbKey, holder: u32) -> u64 {
+    /// Returns when the address in a place was last seen, or 0 if its row is out of date or elsewhere.
+    fn live_since(&self, key: &FdbKey, place: HeldKey) -> u64 {
         let rows = self.tables.rows();
         let ageing = rows
             .segment(key.segment)
             .map_or(0, |segment| segment.ageing);
         match rows.fdb(key) {
-            Some(row) if self.is_its_own(key, holder) && row.is_live(self.now, ageing) => {
+            Some(row) if self.is_in(key, place) && row.is_live(self.now, ageing) => {
                 row.last_seen | 1
             }
             _ => 0,
         }
     }
 
-    fn is_its_own(&self, key: &FdbKey, holder: u32) -> bool {
+    /// Returns whether the row of an address was learned and is in that place of its holder's ring.
+    fn is_in(&self, key: &FdbKey, place: HeldKey) -> bool {
         let row = self.tables.rows().fdb(key);
-        row.is_some_and(|row| row.origin == origin::LEARNED && row.holder() == holder)
+        row.is_some_and(|row| row.origin == origin::LEARNED && row.ring() == Some(place))
     }
 }

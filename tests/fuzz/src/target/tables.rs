@@ -155,6 +155,8 @@ impl World {
             moves: draw.u8(),
             last_seen: u64::from(draw.u16()),
             moved: u64::from(draw.u16()),
+            held: draw.below(8) as u32,
+            pad: 0,
         };
         self.fdb.insert(key, row);
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use vxnet_common::addr::{Mac, VtepAddr};
 use vxnet_common::map::{
     allowed::AllowedKey,
-    fdb::{FROZEN, FdbEntry, FdbKey, flag as fdb_flag, origin, place},
+    fdb::{FROZEN, FdbEntry, FdbKey, NO_PLACE, flag as fdb_flag, origin, place},
     holder::{self, HeldKey, Holder},
     neighbour::{Neighbour, NeighbourKey, flag as neighbour_flag},
     port::flag,
@@ -228,6 +228,7 @@ fn row(random: &mut Random) -> Result<(FdbKey, FdbEntry)> {
     };
     let learned = FdbEntry {
         moved: now,
+        held: pick(random, &[0, 1, 2, NO_PLACE]),
         ..FdbEntry::learned(at, slot, now)
     };
     let row = match random.below(5) {
