@@ -57,7 +57,12 @@ pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bo
     // Listening starts before the first look, so that nothing happens in between.
     let mut events = Events::listen()?;
     let mut kernel = Kernel::open(paths.clone(), assignment.peers(), log_packets)?;
-    let done = assignment.converge(&mut kernel).await?;
+    // With thousands of networks this takes a while; what it has done by then stays, and is right.
+    let done = tokio::select! {
+        done = assignment.converge(&mut kernel) => done?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     log::info!("host {} is ready ({} changes)", assignment.host, done.len());
     let mut doubts = Vec::new();
     tell(&mut doubts, assignment.doubts(&kernel));

@@ -4,18 +4,20 @@
 //! some were lost, which says the same.
 
 use anyhow::{Result, bail};
-use futures_util::{FutureExt as _, StreamExt as _, stream::BoxStream};
+use futures_util::StreamExt as _;
 use rtnetlink::MulticastGroup;
+use tokio::sync::mpsc;
 
-/// A stream of announcements.
+/// That something was announced, once for all that came since the last look: the thousands of
+/// links that we make ourselves are not kept in memory.
 pub(super) struct Events {
-    messages: BoxStream<'static, ()>,
+    heard: mpsc::Receiver<()>,
 }
 
 impl Events {
     /// Starts to listen.
     pub(super) fn listen() -> Result<Self> {
-        let (connection, _, messages) = rtnetlink::new_multicast_connection(&[
+        let (connection, _, mut messages) = rtnetlink::new_multicast_connection(&[
             MulticastGroup::Link,
             MulticastGroup::Ipv4Ifaddr,
             MulticastGroup::Ipv6Ifaddr,
@@ -23,14 +25,19 @@ impl Events {
             MulticastGroup::Ipv6Route,
         ])?;
         tokio::spawn(connection);
-        Ok(Self {
-            messages: messages.map(|_| ()).boxed(),
-        })
+        let (tell, heard) = mpsc::channel(1);
+        tokio::spawn(async move {
+            while messages.next().await.is_some() {
+                // If there is no room, it has been told already.
+                let _ = tell.try_send(());
+            }
+        });
+        Ok(Self { heard })
     }
 
     /// Waits for one announcement.
     pub(super) async fn wait(&mut self) -> Result<()> {
-        match self.messages.next().await {
+        match self.heard.recv().await {
             Some(()) => Ok(()),
             None => bail!("the kernel's announcements have ended"),
         }
@@ -38,6 +45,6 @@ impl Events {
 
     /// Forgets the announcements that have arrived: one look serves them all.
     pub(super) fn drain(&mut self) {
-        while let Some(Some(())) = self.messages.next().now_or_never() {}
+        while self.heard.try_recv().is_ok() {}
     }
 }

@@ -302,15 +302,11 @@ impl Netlink {
         let Some(seen) = self.find(link).await? else {
             return Ok(());
         };
-        if !seen.link.addresses.contains(&net) {
-            return Ok(());
+        let message = address(seen.link.ifindex, net);
+        match self.handle.address().del(message).execute().await {
+            Err(error) if is(&error, libc::EADDRNOTAVAIL) => Ok(()),
+            removed => Ok(removed?),
         }
-        Ok(self
-            .handle
-            .address()
-            .del(address(seen.link.ifindex, net))
-            .execute()
-            .await?)
     }
 
     async fn set_alias(&self, name: &str, alias: &str) -> Result<()> {
@@ -335,13 +331,25 @@ impl Netlink {
         }
     }
 
+    /// Asks for one link, without its addresses: among thousands, a list of all takes long.
     async fn find(&self, name: &str) -> Result<Option<Seen>> {
-        Ok(self
-            .links()
-            .await?
-            .into_values()
-            .find(|seen| seen.link.name == name))
+        let mut request = self
+            .handle
+            .link()
+            .get()
+            .match_name(name.to_owned())
+            .execute();
+        match request.try_next().await {
+            Ok(message) => Ok(message.as_ref().map(seen)),
+            Err(error) if is(&error, libc::ENODEV) => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot look for link {name}")),
+        }
     }
+}
+
+/// Returns whether the kernel refused with that code of `errno`.
+fn is(error: &rtnetlink::Error, code: i32) -> bool {
+    matches!(error, rtnetlink::Error::NetlinkError(message) if message.raw_code() == -code)
 }
 
 fn address(index: u32, net: IpNet) -> rtnetlink::packet_route::address::AddressMessage {
