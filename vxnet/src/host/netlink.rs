@@ -220,13 +220,7 @@ impl Netlink {
             self.handle.link().add(message).execute().await?;
         }
         for name in [port, peer] {
-            // No addresses, so no router solicitations into the segment.
-            super::sysctl::write(&format!("net/ipv6/conf/{name}/disable_ipv6"), "1")?;
-            let message = LinkUnspec::new_with_index(self.index(name).await?)
-                .mtu(mtu)
-                .up()
-                .build();
-            self.handle.link().set(message).execute().await?;
+            self.set_up_without_ipv6(name, mtu).await?;
             self.set_alias(name, OURS).await?;
         }
         let message = LinkUnspec::new_with_index(self.index(port).await?)
@@ -256,12 +250,7 @@ impl Netlink {
             .build();
         self.handle.link().set(message).execute().await?;
         for name in [GRO_LINK, GRO_END] {
-            super::sysctl::write(&format!("net/ipv6/conf/{name}/disable_ipv6"), "1")?;
-            let message = LinkUnspec::new_with_index(self.index(name).await?)
-                .mtu(LARGEST_MTU)
-                .up()
-                .build();
-            self.handle.link().set(message).execute().await?;
+            self.set_up_without_ipv6(name, LARGEST_MTU).await?;
         }
         offload::set_tso(GRO_LINK, false)?;
         offload::set_gro(GRO_END, true)
