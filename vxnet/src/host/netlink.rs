@@ -4,7 +4,10 @@ mod flags;
 mod group;
 mod seen;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::TryStreamExt as _;
@@ -117,6 +120,15 @@ impl Netlink {
             }
         }
         Ok(links)
+    }
+
+    /// Returns the links that let frames through, by ifindex.
+    pub async fn running(&self) -> Result<BTreeSet<u32>> {
+        let links = self.links().await?.into_iter();
+        Ok(links
+            .filter(|(_, seen)| seen.is_running)
+            .map(|(ifindex, _)| ifindex)
+            .collect())
     }
 
     /// Returns the way that packets to an address leave by, if there is a route.

@@ -26,6 +26,7 @@ impl<R: Rows> Walk<'_, R> {
             let slot = segment.host_port;
             receivers.push(self.local_receiver(inside, slot, ReceiverKind::Host, false));
         }
+        receivers.iter().for_each(|local| self.tell_if_down(local));
         let local = receivers.len();
         self.step("flood", format!("{local} local receivers"));
         let members = if overlay {
