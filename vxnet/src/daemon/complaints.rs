@@ -55,7 +55,7 @@ mod tests {
         }
         assert!(told("read", Duration::from_secs(251)), "of another kind");
         assert!(!told("write", Duration::from_secs(252)));
-        assert!(told("write", Duration::from_secs(300)), "anew");
+        assert!(told("write", Duration::from_mins(5)), "anew");
     }
 
     #[test]
