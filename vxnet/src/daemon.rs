@@ -4,6 +4,7 @@
 //! frees expired FDB rows and looks for loops; when it ends, everything it made goes on.
 
 mod assignment;
+mod complaints;
 mod events;
 mod flaps;
 mod lock;

@@ -79,6 +79,10 @@ fn commands_trace_follows_a_frame_without_sending_it() -> Result<()> {
         .unwrap_err()
         .to_string();
     ensure!(unknown.contains("there is no port \"nobody\""), "{unknown}");
+    // Also where the frame is not complete.
+    let words = format!("trace nobody --src {mac} --dst {far}");
+    let unknown = lab.vxnet(1)?.cli(&words).unwrap_err().to_string();
+    ensure!(unknown.contains("there is no port \"nobody\""), "{unknown}");
     Ok(())
 }
 
@@ -206,5 +210,47 @@ fn commands_verify_finds_every_frame_accounted_for() -> Result<()> {
             Ok(())
         })?;
     }
+    Ok(())
+}
+
+#[test]
+fn commands_tell_that_a_port_is_down() -> Result<()> {
+    let mut lab = LabBuilder::new("down")
+        .hypervisors(&[Kind::Vxnet])
+        .network(Network::new("blue", 10))
+        .guest("blue", 1, Port::Tap)
+        .guest("blue", 1, Port::Tap)
+        .build()?;
+    let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 1, 2)?);
+    lab.wait_for_ping(from, to, Family::V4)?;
+    let (sender, port) = (from.port.clone(), to.port.clone());
+    let flooded = format!(
+        "trace {sender} --src {} --dst ff:ff:ff:ff:ff:ff --ethertype 0x88b6",
+        mac_text(from.mac)
+    );
+    let netns = lab.hypervisor(1)?.netns.clone();
+    let vxnet = lab.vxnet(1)?;
+    for (change, state) in [("down", "down"), ("up", "up")] {
+        netns.ip(&format!("link set {port} {change}"))?;
+        eventually(PATIENCE, || {
+            let rows = vxnet.rows(&format!("port show --port {port}"))?;
+            ensure!(rows[0]["state"] == state, "{rows:#?}");
+            Ok(())
+        })?;
+        let is_down = state == "down";
+        let status = vxnet.json("status")?;
+        let down: &[serde_json::Value] = status["down"].as_array().context("a list")?;
+        let listed = down.iter().any(|row| row["port"] == *port);
+        ensure!(listed == is_down, "{change}: {status:#}");
+        let text = vxnet.cli(&flooded)?;
+        let line = format!("down      the link of {port} is down");
+        ensure!(text.contains(&line) == is_down, "{change}:\n{text}");
+        // The switch does hand it over.
+        let verdict = text.lines().find(|line| line.starts_with("verdict"));
+        let is_receiver = verdict.is_some_and(|line| line.contains(&port));
+        ensure!(is_receiver, "{change}:\n{text}");
+    }
+    let text = vxnet.cli("status")?;
+    ensure!(!text.contains("ports that are down"), "{text}");
     Ok(())
 }

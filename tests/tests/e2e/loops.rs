@@ -111,6 +111,39 @@ fn loop_in_one_direction_is_cut_where_its_probes_arrive() -> Result<()> {
     wait_for_line(&mut lab, 1, CUT, line)
 }
 
+/// A note that cannot be written is no reason to look away.
+#[test]
+fn loop_is_cut_and_opened_where_nothing_can_be_noted() -> Result<()> {
+    let mut lab = LabBuilder::new("loopnote")
+        .hypervisors(&[Kind::Vxnet])
+        .network(Network::new("blue", 10))
+        .guest("blue", 1, Port::Veth)
+        .guest("blue", 1, Port::Veth)
+        .build()?;
+    let note = lab.vxnet(1)?.run_directory().join("loops.json");
+    // Nothing can be renamed to the name of a folder.
+    std::fs::create_dir(&note)?;
+    join(lab.guest("blue", 1, 1)?, lab.guest("blue", 1, 2)?)?;
+    let bridged = lab.guest("blue", 1, 2)?.netns.clone();
+    wait_for_line(&mut lab, 1, CUT, "port vnet1 of network blue is shut")?;
+    bridged.ip("link set eth1 nomaster")?;
+    let line = "port vnet1 of network blue is open again";
+    wait_for_line(&mut lab, 1, OPEN, line)?;
+
+    // Once it can be written again, it is.
+    std::fs::remove_dir(&note)?;
+    bridged.ip("link set eth1 master loop")?;
+    eventually(CUT, || {
+        let loops = lab.vxnet(1)?.json("status")?["loops"].take();
+        ensure!(loops[0]["port"] == "vnet1", "{loops:#}");
+        Ok(())
+    })?;
+    let log = lab.vxnet(1)?.log();
+    let complaints = log.matches("cannot note the loops").count();
+    ensure!(complaints == 1, "{complaints} complaints in:\n{log}");
+    Ok(())
+}
+
 fn two_hosts(label: &str) -> Result<Lab> {
     LabBuilder::new(label)
         .hypervisors(&[Kind::Vxnet, Kind::Vxnet])

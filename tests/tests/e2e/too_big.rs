@@ -1,6 +1,6 @@
 //! Guests whose MTU is larger than the overlay's: they are told, and adapt.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use vxnet_tests::guest::{Guest, Port};
 use vxnet_tests::hypervisor::Kind;
 use vxnet_tests::lab::Lab;
@@ -87,5 +87,37 @@ fn too_big_tcp_adapts_and_completes() -> Result<()> {
             transfer::tcp_both_ways(&near.netns, &far.netns, address, 2_000_000)?;
         }
     }
+    Ok(())
+}
+
+/// Below 1280 bytes the kernel takes IPv6 away from a link, and its parameters with it.
+#[test]
+fn too_big_a_narrow_path_is_followed_and_left_again() -> Result<()> {
+    let mut lab = lab("narrow", Family::V4)?;
+    let netns = lab.hypervisor(1)?.netns.clone();
+    let peer = lab.hypervisor(2)?.vtep;
+    let route = netns.line(&format!("ip -j route get {peer}")).json()?;
+    let router = route[0]["gateway"].as_str().context("a router")?;
+    let bridge = lab.network("blue")?.bridge.clone();
+    // Of VNI 10.
+    let anchor = "vxa-10".to_owned();
+    lab.vxnet(1)?.stop()?;
+    for (change, mtu) in [
+        (
+            format!("route add {peer}/32 via {router} mtu lock 1300"),
+            1250,
+        ),
+        (format!("route del {peer}/32"), 1450),
+    ] {
+        netns.ip(&change)?;
+        lab.vxnet(1)?.apply()?;
+        for link in [&bridge, &anchor] {
+            let seen = netns.line(&format!("ip -j link show dev {link}")).json()?;
+            ensure!(seen[0]["mtu"] == mtu, "{change}: {seen:#}");
+        }
+    }
+    let key = format!("/proc/sys/net/ipv6/conf/{anchor}/disable_ipv6");
+    let off = netns.line(&format!("cat {key}")).run()?;
+    ensure!(off.trim() == "1", "{anchor} has IPv6 again");
     Ok(())
 }

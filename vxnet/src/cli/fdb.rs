@@ -199,6 +199,9 @@ impl View {
         {
             bail!("there is no network \"{name}\"\nhint: `vxnet network show` lists them");
         }
+        if let Some(vlan) = filter.vlan {
+            self.check_vlan(filter.network.as_deref(), vlan)?;
+        }
         if let Some(name) = &filter.port
             && !self.ports.values().any(|row| name_str(&row.name) == name)
         {
@@ -211,6 +214,19 @@ impl View {
                 .any(|row| IpAddr::from(row.address) == *address)
         {
             bail!("there is no VTEP {address}\nhint: `vxnet vtep show` lists them");
+        }
+        Ok(())
+    }
+
+    /// Refuses a VLAN that the network, or without one no network, has on this host.
+    fn check_vlan(&self, network: Option<&str>, vlan: u16) -> Result<()> {
+        if let Some(network) = network {
+            return self.segment(network, Some(vlan)).map(|_| ());
+        }
+        // Segments without a VLAN have 0 there.
+        let mut segments = self.segments.values();
+        if vlan == 0 || segments.all(|row| row.vid != vlan) {
+            bail!("no network has VLAN {vlan} on this host\nhint: `vxnet network show` lists them");
         }
         Ok(())
     }

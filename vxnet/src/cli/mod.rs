@@ -18,12 +18,12 @@ mod verify;
 mod vtep;
 mod words;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 
-use crate::host::Paths;
+use crate::host::{Paths, netlink::Netlink};
 
 /// One virtual network across many Linux hypervisors
 #[derive(Parser)]
@@ -124,6 +124,12 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Returns the links that let frames through, by ifindex: what goes to others, the kernel drops
+/// after the switch has counted it.
+fn running_links() -> Result<BTreeSet<u32>> {
+    block_on(async { Netlink::connect()?.running().await })
 }
 
 /// Runs a future on this thread: netlink sockets belong to its network namespace.

@@ -92,7 +92,8 @@ pub(super) struct Port {
     kind: &'static str,
     /// `access 1001`, `trunk 1001,1002 (native 1)`, `blocked`, or `-` without VLANs.
     vlan_mode: String,
-    /// `up`, `shut (loop)` or `blocked`.
+    /// `up`, `down` (what goes there is lost, and counted by the kernel only), `shut (loop)` or
+    /// `blocked`.
     pub(super) state: &'static str,
     rx_packets: u64,
     rx_bytes: u64,
@@ -158,6 +159,7 @@ impl Port {
 /// Reads the ports.
 pub(super) fn list(maps: &Maps) -> Result<Vec<Port>> {
     let (networks, now) = (network::names(maps)?, clock()?);
+    let running = super::running_links()?;
     let mut details = detail::read(maps)?;
     let mut ports = Vec::new();
     for (slot, row) in maps.ports()? {
@@ -173,7 +175,7 @@ pub(super) fn list(maps: &Maps) -> Result<Vec<Port>> {
             port: name_str(&row.name).into(),
             ifindex: row.ifindex,
             kind: kind_name(row.kind),
-            state: state(is_shut, &vlan_mode),
+            state: state(is_shut, &vlan_mode, running.contains(&row.ifindex)),
             vlan_mode,
             rx_packets: stats.rx_packets,
             rx_bytes: stats.rx_bytes,
@@ -186,11 +188,12 @@ pub(super) fn list(maps: &Maps) -> Result<Vec<Port>> {
     Ok(ports)
 }
 
-fn state(is_shut: bool, vlan_mode: &str) -> &'static str {
-    match (is_shut, vlan_mode) {
-        (true, _) => "shut (loop)",
-        (false, "blocked") => "blocked",
-        (false, _) => "up",
+fn state(is_shut: bool, vlan_mode: &str, is_running: bool) -> &'static str {
+    match (is_shut, vlan_mode, is_running) {
+        (true, ..) => "shut (loop)",
+        (false, "blocked", _) => "blocked",
+        (false, _, true) => "up",
+        (false, _, false) => "down",
     }
 }
 
@@ -215,7 +218,7 @@ mod tests {
             port: "vnet1".into(),
             ifindex: 7,
             kind: "guest",
-            state: state(is_shut, mode),
+            state: state(is_shut, mode, true),
             vlan_mode: mode.into(),
             rx_packets: 1,
             rx_bytes: 60,
@@ -247,6 +250,8 @@ mod tests {
             "{plain}"
         );
         assert!(output::table(&[port("red", "blocked", false)]).contains("blocked  blocked"));
+        assert_eq!(state(false, "-", false), "down");
+        assert_eq!(state(true, "-", false), "shut (loop)");
     }
 
     #[test]

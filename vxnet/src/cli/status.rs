@@ -37,14 +37,16 @@ struct Status {
     uplinks: Vec<Uplink>,
     networks: Vec<Network>,
     /// Ports that nothing passes, because they have no VLAN.
-    blocked: Vec<Blocked>,
+    blocked: Vec<Named>,
+    /// Ports whose link lets nothing through.
+    down: Vec<Named>,
     /// Ports that are shut because of a loop.
     loops: Vec<Loop>,
 }
 
-/// A port without a VLAN.
+/// A port that is in trouble.
 #[derive(Serialize)]
-struct Blocked {
+struct Named {
     network: Option<String>,
     port: String,
 }
@@ -76,12 +78,12 @@ pub(super) fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
     for line in output::table(&status.networks).lines() {
         let _ = writeln!(text, "  {line}");
     }
-    text.push_str(&troubles(&status.blocked, &status.loops));
+    text.push_str(&troubles(&status.blocked, &status.down, &status.loops));
     output::text(&text)
 }
 
 /// Tells what is not as it should be.
-fn troubles(blocked: &[Blocked], loops: &[Loop]) -> String {
+fn troubles(blocked: &[Named], down: &[Named], loops: &[Loop]) -> String {
     let mut text = String::new();
     if !blocked.is_empty() {
         text.push_str("\nblocked ports (no_vlan)\n");
@@ -93,6 +95,15 @@ fn troubles(blocked: &[Blocked], loops: &[Loop]) -> String {
             "  {} of network {network} has no portgroup",
             port.port
         );
+    }
+    if !down.is_empty() {
+        text.push_str("\nports that are down (what is sent to them is lost)\n");
+    }
+    for port in down {
+        let _ = match &port.network {
+            Some(network) => writeln!(text, "  {} of network {network}", port.port),
+            None => writeln!(text, "  {}", port.port),
+        };
     }
     if !loops.is_empty() {
         text.push_str("\nloops\n");
@@ -131,6 +142,15 @@ fn read(paths: &Paths) -> Result<Status> {
         receive: receive(row.flags),
     };
     let ports = maps.ports()?;
+    let known = port::list(&maps)?;
+    let named = |state: &str| {
+        let of_state = known.iter().filter(|port| port.state == state);
+        let named = of_state.map(|port| Named {
+            network: port.network.clone(),
+            port: port.port.clone(),
+        });
+        named.collect()
+    };
     Ok(Status {
         host: name_str(&local.name).into(),
         underlay: local.underlay.to_string(),
@@ -147,14 +167,8 @@ fn read(paths: &Paths) -> Result<Status> {
             .map(uplink)
             .collect(),
         networks: network::list(&maps)?,
-        blocked: port::list(&maps)?
-            .into_iter()
-            .filter(|port| port.state == "blocked")
-            .map(|port| Blocked {
-                network: port.network,
-                port: port.port,
-            })
-            .collect(),
+        blocked: named("blocked"),
+        down: named("down"),
         loops: loops(paths)?,
     })
 }
@@ -165,11 +179,13 @@ mod tests {
 
     #[test]
     fn troubles_name_both_ends_of_a_loop() {
-        assert_eq!(troubles(&[], &[]), "");
-        let blocked = Blocked {
-            network: Some("blue".into()),
-            port: "vnet3".into(),
+        assert_eq!(troubles(&[], &[], &[]), "");
+        let named = |network: Option<&str>, port: &str| Named {
+            network: network.map(str::to_owned),
+            port: port.into(),
         };
+        let blocked = named(Some("blue"), "vnet3");
+        let down = [named(Some("blue"), "vnet4"), named(None, "eth1")];
         let known = Loop {
             network: "blue".into(),
             port: "vnet1".into(),
@@ -178,8 +194,9 @@ mod tests {
             since_s: 3,
         };
         assert_eq!(
-            troubles(&[blocked], &[known]),
-            "\nblocked ports (no_vlan)\n  vnet3 of network blue has no portgroup\n\nloops\n  vnet1 of \
+            troubles(&[blocked], &down, &[known]),
+            "\nblocked ports (no_vlan)\n  vnet3 of network blue has no portgroup\n\nports that \
+             are down (what is sent to them is lost)\n  vnet4 of network blue\n  eth1\n\nloops\n  vnet1 of \
              network blue is shut: what it sends comes back by vnet9 of host hv2, for 3s\n"
         );
     }

@@ -41,9 +41,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
-    let frame = args.source.frame()?;
     let maps = Maps::open(paths)?;
+    // Before the frame: what it says first is what stands first in the command.
     let (slot, port) = find(&maps, &args.port)?;
+    let frame = args.source.frame()?;
     let rows = live::read(&maps)?;
     let now = clock()?;
     let trace = if port.kind == kind::UPLINK {

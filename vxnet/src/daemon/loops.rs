@@ -201,6 +201,11 @@ impl Loops {
         gone.count() > 0
     }
 
+    /// Takes back that the port in a slot is shut, as it could not be: its next probe tries again.
+    pub(super) fn not_shut(&mut self, slot: u32) {
+        self.shut.remove(&slot);
+    }
+
     /// Returns whether the port in a slot is shut.
     pub(super) fn is_shut(&self, slot: u32) -> bool {
         self.shut.contains_key(&slot)

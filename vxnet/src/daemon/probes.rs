@@ -12,7 +12,7 @@ use vxnet_common::{
     addr::Mac,
     event::Event,
     loop_probe::Probe,
-    map::{name, name_str},
+    map::{Name, name, name_str},
 };
 
 pub(super) use self::socket::Socket;
@@ -94,7 +94,7 @@ impl Probes {
             ways.any(is_same)
                 .then(|| Sender::Here(slot, port.to_owned()))?
         } else if places.is_peer(host) {
-            if segment.vni == 0 || segment.vni != probe.vni {
+            if segment.vni == 0 || segment.vni != probe.vni || !is_link_name(&probe.port) {
                 return None;
             }
             Sender::There {
@@ -127,6 +127,14 @@ impl Probes {
 
 /// The bit of a nonce that says that its port is shut.
 const SHUT: u64 = 1;
+
+/// Returns whether a link may have that name. A guest can send probes of any port of another host,
+/// whose name goes to the log and to terminals: it must not end lines, nor command a terminal.
+fn is_link_name(name: &Name<16>) -> bool {
+    let end = name.iter().position(|byte| *byte == 0);
+    let is_printable = |byte: &u8| byte.is_ascii_graphic() && *byte != b'/';
+    end.is_some_and(|end| end != 0 && name[..end].iter().all(is_printable))
+}
 
 /// Returns the segments whose turn it is: the port's own, and the next few of its others.
 fn choose(ways: &[Way], next: &mut usize) -> Vec<Way> {

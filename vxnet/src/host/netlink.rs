@@ -4,7 +4,10 @@ mod flags;
 mod group;
 mod seen;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::TryStreamExt as _;
@@ -119,6 +122,15 @@ impl Netlink {
         Ok(links)
     }
 
+    /// Returns the links that let frames through, by ifindex.
+    pub async fn running(&self) -> Result<BTreeSet<u32>> {
+        let links = self.links().await?.into_iter();
+        Ok(links
+            .filter(|(_, seen)| seen.is_running)
+            .map(|(ifindex, _)| ifindex)
+            .collect())
+    }
+
     /// Returns the way that packets to an address leave by, if there is a route.
     pub(super) async fn route(&self, to: IpAddr) -> Option<Route> {
         let request = match to {
@@ -220,13 +232,7 @@ impl Netlink {
             self.handle.link().add(message).execute().await?;
         }
         for name in [port, peer] {
-            // No addresses, so no router solicitations into the segment.
-            super::sysctl::write(&format!("net/ipv6/conf/{name}/disable_ipv6"), "1")?;
-            let message = LinkUnspec::new_with_index(self.index(name).await?)
-                .mtu(mtu)
-                .up()
-                .build();
-            self.handle.link().set(message).execute().await?;
+            self.set_up_without_ipv6(name, mtu).await?;
             self.set_alias(name, OURS).await?;
         }
         let message = LinkUnspec::new_with_index(self.index(port).await?)
@@ -256,12 +262,7 @@ impl Netlink {
             .build();
         self.handle.link().set(message).execute().await?;
         for name in [GRO_LINK, GRO_END] {
-            super::sysctl::write(&format!("net/ipv6/conf/{name}/disable_ipv6"), "1")?;
-            let message = LinkUnspec::new_with_index(self.index(name).await?)
-                .mtu(LARGEST_MTU)
-                .up()
-                .build();
-            self.handle.link().set(message).execute().await?;
+            self.set_up_without_ipv6(name, LARGEST_MTU).await?;
         }
         offload::set_tso(GRO_LINK, false)?;
         offload::set_gro(GRO_END, true)

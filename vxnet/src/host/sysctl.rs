@@ -1,6 +1,6 @@
 //! Kernel parameters, and what they were before.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, io::ErrorKind, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -51,6 +51,20 @@ pub(super) fn restore(paths: &Paths, key: &str) -> Result<()> {
 pub(super) fn write(key: &str, value: &str) -> Result<()> {
     fs::write(format!("/proc/sys/{key}"), value)
         .with_context(|| format!("cannot set the kernel parameter {key} to {value}"))
+}
+
+/// Sets a parameter that goes with its link, if the link has it.
+pub(super) fn write_if_there(key: &str, value: &str) -> Result<()> {
+    let written = write(key, value);
+    match &written {
+        Err(error) if is_absent(error) => Ok(()),
+        _ => written,
+    }
+}
+
+fn is_absent(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == ErrorKind::NotFound)
 }
 
 /// Returns the value of a parameter.

@@ -92,9 +92,20 @@ impl<R: Rows> Walk<'_, R> {
             To::Flood { .. } => return self.flood(inside, false),
             To::Vtep(_) => return Err(Reason::SplitHorizon),
         };
+        self.tell_if_down(&receiver);
         Ok(Verdict::Delivered {
             receivers: vec![receiver],
         })
+    }
+
+    /// Says that a receiver's link is down. The switch hands the frame to it all the same, and does
+    /// not learn that the kernel drops it.
+    pub(super) fn tell_if_down(&mut self, receiver: &Receiver) {
+        if self.tables.rows().is_down(receiver.slot) {
+            let name = &receiver.name;
+            let text = format!("the link of {name} is down: the kernel drops what it is given");
+            self.step("down", text);
+        }
     }
 
     fn over_vxlan(&mut self, inside: &Inside<'_>, slot: u32) -> Ends<Verdict> {

@@ -26,6 +26,9 @@ impl<R: Rows> Walk<'_, R> {
             let slot = segment.host_port;
             receivers.push(self.local_receiver(inside, slot, ReceiverKind::Host, false));
         }
+        for receiver in &receivers {
+            self.tell_if_down(receiver);
+        }
         let local = receivers.len();
         self.step("flood", format!("{local} local receivers"));
         let members = if overlay {

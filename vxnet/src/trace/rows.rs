@@ -32,6 +32,8 @@ pub trait Rows: Tables {
     fn held(&self, key: &HeldKey) -> Option<FdbKey>;
     /// Returns whether the kernel has a route to a peer whose next hop is not resolved.
     fn has_route(&self, peer: u32) -> bool;
+    /// Returns whether the link of a port lets nothing through.
+    fn is_down(&self, port: u32) -> bool;
     /// Returns the name of the link with that ifindex, if a program of ours runs there.
     fn link(&self, ifindex: u32) -> Option<String>;
 }
@@ -55,6 +57,8 @@ pub struct Snapshot {
     pub held: BTreeMap<HeldKey, FdbKey>,
     /// Slots of peers without a next hop that the kernel has a route to nevertheless.
     pub routed: BTreeSet<u32>,
+    /// Slots of ports whose link lets nothing through.
+    pub down: BTreeSet<u32>,
 }
 
 impl Tables for Snapshot {
@@ -130,6 +134,10 @@ impl Rows for Snapshot {
 
     fn has_route(&self, peer: u32) -> bool {
         self.routed.contains(&peer)
+    }
+
+    fn is_down(&self, port: u32) -> bool {
+        self.down.contains(&port)
     }
 
     fn link(&self, ifindex: u32) -> Option<String> {

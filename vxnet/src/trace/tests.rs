@@ -196,6 +196,23 @@ fn a_known_frame_is_followed_step_by_step() {
 }
 
 #[test]
+fn a_receiver_whose_link_is_down_is_told_and_stays_the_receiver() {
+    let mut rows = rows();
+    rows.down.insert(TRUNK);
+    for dst in [B, Mac::BROADCAST] {
+        let trace = port(&rows, ACCESS, &frame(A, dst, &PLAIN), NOW);
+        assert_eq!(
+            text(&trace, "down"),
+            "the link of vnet2 is down: the kernel drops what it is given"
+        );
+        let is_trunk = |(kind, slot, ..): &(ReceiverKind, u32, _, _)| {
+            (*kind, *slot) == (ReceiverKind::Port, TRUNK)
+        };
+        assert!(receivers(&trace).iter().any(is_trunk), "{dst}");
+    }
+}
+
+#[test]
 fn q_07_priority_is_kept_and_wrong_tags_are_told() {
     let rows = rows();
     let tagged = frame(B, A, &[0x81, 0, 0xa0, 10, 0x88, 0xcc]);

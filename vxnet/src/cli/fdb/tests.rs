@@ -41,6 +41,28 @@ fn a_segment_is_named_by_network_and_vlan() {
 }
 
 #[test]
+fn a_filter_that_names_no_vlan_is_refused() {
+    let filter = |network: Option<&str>, vlan| Filter {
+        network: network.map(str::to_owned),
+        vlan: Some(vlan),
+        mac: None,
+        port: None,
+        vtep: None,
+    };
+    let (plain, vlans) = (view(&[0]), view(&[1001, 1002]));
+    assert!(vlans.check(&filter(None, 1001)).is_ok());
+    assert!(vlans.check(&filter(Some("blue"), 1002)).is_ok());
+    let error = |view: &View, network, vlan| {
+        let refused = view.check(&filter(network, vlan)).unwrap_err();
+        refused.to_string()
+    };
+    assert!(error(&vlans, None, 99).starts_with("no network has VLAN 99 on this host\nhint: "));
+    assert!(error(&plain, None, 0).starts_with("no network has VLAN 0 "));
+    assert!(error(&vlans, Some("blue"), 99).ends_with("it has 1001, 1002"));
+    assert!(error(&plain, Some("blue"), 99).contains("has no VLANs"));
+}
+
+#[test]
 fn rows_tell_who_wrote_them() {
     let key = FdbKey::new(1, Mac([2, 0, 0, 0, 0, 1]));
     let learned = FdbEntry::learned(place::PORT, 1, 0);

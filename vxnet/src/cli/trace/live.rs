@@ -5,10 +5,11 @@ use std::net::{IpAddr, UdpSocket};
 use anyhow::Result;
 use vxnet_common::map::{
     holder::{self, HeldKey, LOOKS, VTEP_FDB_LIMIT},
+    port::Port,
     vtep::Vtep,
 };
 
-use crate::{host::maps::Maps, trace::Snapshot};
+use crate::{cli::running_links, host::maps::Maps, trace::Snapshot};
 
 /// Reads all rows that a trace may look at.
 pub(super) fn read(maps: &Maps) -> Result<Snapshot> {
@@ -25,6 +26,14 @@ pub(super) fn read(maps: &Maps) -> Result<Snapshot> {
         fdb: maps.fdb()?,
         ..Snapshot::default()
     };
+    let running = running_links()?;
+    let is_down = |(_, row): &(&u32, &Port)| !running.contains(&row.ifindex);
+    rows.down = rows
+        .ports
+        .iter()
+        .filter(is_down)
+        .map(|(slot, _)| *slot)
+        .collect();
     let ports: Vec<(u32, u32)> = rows
         .ports
         .iter()

@@ -20,6 +20,9 @@ pub(super) fn frame(path: &Path, number: usize) -> Result<Vec<u8>> {
 
 /// Returns the frame with that number out of the bytes of a file.
 pub(super) fn pick(file: &[u8], number: usize) -> Result<Vec<u8>> {
+    if number == 0 {
+        bail!("there is no frame 0: they are numbered from 1");
+    }
     let Some(magic) = file
         .first_chunk::<4>()
         .filter(|_| file.len() >= FILE_HEADER)
@@ -63,6 +66,12 @@ pub(super) fn pick(file: &[u8], number: usize) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_are_numbered_from_1() {
+        let error = pick(&file(false, &[&[1; 60]]), 0).unwrap_err();
+        assert!(error.to_string().contains("numbered from 1"), "{error}");
+    }
 
     fn file(big: bool, frames: &[&[u8]]) -> Vec<u8> {
         let word = |value: u32| {

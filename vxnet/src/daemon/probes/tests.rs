@@ -69,9 +69,13 @@ fn arrival(bytes: &[u8], slot: u32, segment: u32) -> Event {
 
 /// Returns a probe of another host.
 fn foreign(host: &str, vni: u32, nonce: u64) -> Event {
+    foreign_port(host, name("vnet9"), vni, nonce)
+}
+
+fn foreign_port(host: &str, port: [u8; 16], vni: u32, nonce: u64) -> Event {
     let probe = Probe {
         host: name(host),
-        port: name("vnet9"),
+        port,
         vni,
         vid: 0,
         nonce,
@@ -160,6 +164,27 @@ fn a_probe_of_a_peer_counts_in_a_segment_of_the_same_vni() {
     // VLAN 1002 is not on the overlay: that two hosts have it on their trunks is no loop.
     let mut event = foreign("hv2", 0, 8);
     event.segment = 2;
+    assert!(probes.returned(&places, &event).is_none());
+}
+
+#[test]
+fn a_probe_of_a_port_that_no_link_can_be_is_nobodys() {
+    let (probes, places) = (Probes::default(), places());
+    let returned = |port| probes.returned(&places, &foreign_port("hv2", port, 10, 8));
+    assert!(returned(name("enp5s0f0np0.123")).is_some(), "15 bytes");
+    for port in [
+        "x\n\x1b[31mFAKE LOG",
+        "",
+        "a b",
+        "a/b",
+        "a\x7f",
+        "\u{9b}1m",
+        "0123456789abcdef",
+    ] {
+        assert!(returned(name(port)).is_none(), "{port:?}");
+    }
+    assert!(returned([0xff; 16]).is_none(), "no UTF-8");
+    let event = foreign_port("hv2\n", name("vnet9"), 10, 8);
     assert!(probes.returned(&places, &event).is_none());
 }
 

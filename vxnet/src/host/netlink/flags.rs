@@ -4,6 +4,7 @@ use anyhow::Result;
 use rtnetlink::LinkUnspec;
 
 use super::Netlink;
+use crate::host::sysctl;
 
 impl Netlink {
     /// Lets a link take frames for every address, or not. The setting is the link's own, as that of
@@ -19,6 +20,16 @@ impl Netlink {
         let link = LinkUnspec::new_with_index(self.index(name).await?);
         let message = if up { link.up() } else { link.down() }.build();
         Ok(self.handle.link().set(message).execute().await?)
+    }
+
+    /// Sets a link of ours up that has no addresses, so that it sends no router solicitations.
+    ///
+    /// Below 1280 bytes the kernel has no IPv6 on a link, nor its parameters, and makes both anew
+    /// when the MTU grows again: so the parameter is written after the MTU, where there is one.
+    pub(in crate::host) async fn set_up_without_ipv6(&self, name: &str, mtu: u32) -> Result<()> {
+        self.set_mtu(name, mtu).await?;
+        sysctl::write_if_there(&format!("net/ipv6/conf/{name}/disable_ipv6"), "1")?;
+        self.set_up(name, true).await
     }
 
     /// Sets the MTU of a link.

@@ -27,6 +27,8 @@ pub(in crate::host) struct Seen {
     /// The link takes frames for every address because somebody set it so: a socket that wants
     /// them too (a capture) does not show here.
     pub(in crate::host) is_promiscuous: bool,
+    /// Frames get through: the link is up, and has a carrier. A tap has none while nobody reads it.
+    pub(in crate::host) is_running: bool,
 }
 
 /// What vxnet changes of an adopted bridge.
@@ -98,6 +100,10 @@ pub(super) fn seen(message: &LinkMessage) -> Seen {
         own_addresses: Vec::new(),
         own_groups: Vec::new(),
         is_promiscuous: message.header.flags.contains(LinkFlags::Promisc),
+        is_running: message
+            .header
+            .flags
+            .contains(LinkFlags::Up | LinkFlags::LowerUp),
     }
 }
 
