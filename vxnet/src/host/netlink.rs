@@ -199,11 +199,9 @@ impl Netlink {
     }
 
     /// Removes a bridge that vxnet made. One that it adopted stays, with its former address and
-    /// MTU; and one with guests in it stays unless forced, so that nobody is unplugged by a change
-    /// of the file.
-    pub(super) async fn remove_bridge(&self, name: &str, force: bool) -> Result<()> {
-        let links = self.links().await?;
-        let Some(seen) = links.values().find(|seen| seen.link.name == name) else {
+    /// MTU; and one that is in use stays, so that nobody is unplugged by a change of the file.
+    pub(super) async fn remove_bridge(&self, name: &str, is_in_use: bool) -> Result<()> {
+        let Some(seen) = self.find(name).await? else {
             return Ok(());
         };
         let ifindex = seen.link.ifindex;
@@ -215,8 +213,7 @@ impl Netlink {
             self.handle.link().set(message).execute().await?;
             return self.set_alias(name, "").await;
         }
-        let is_guest = |port: &&Seen| port.link.master == Some(ifindex) && !port.link.is_ours;
-        if !force && links.values().any(|port| is_guest(&port)) {
+        if is_in_use {
             log::warn!("bridge {name} is in no network any more, but has guests and stays");
             return self.set_alias(name, "").await;
         }

@@ -278,7 +278,11 @@ fn a_full_port_tells_what_it_would_forget() {
         place: 0,
     };
     rows.held.insert(held, FdbKey::new(TEN, A));
-    rows.fdb.get_mut(&FdbKey::new(TEN, A)).expect("a row").held = 0;
+    let of_a = rows
+        .fdb
+        .iter_mut()
+        .find(|(key, _)| *key == FdbKey::new(TEN, A));
+    of_a.expect("a row").1.held = 0;
     let unknown = frame(NEW, A, &PLAIN);
     let trace = port(&rows, ACCESS, &unknown, NOW);
     assert!(text(&trace, "learn").ends_with(&format!("in the place of {A}, its oldest")));
