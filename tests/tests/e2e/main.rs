@@ -29,7 +29,6 @@ mod order;
 mod overlay_learning;
 mod ovs_peer;
 mod regroup;
-mod scale;
 mod suppress;
 mod too_big;
 mod trunk;
