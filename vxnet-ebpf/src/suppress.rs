@@ -129,6 +129,15 @@ fn answer(skb: *mut __sk_buff, segment: u32, port: u32, frame: *const Ethernet, 
 /// Writes down who has an address, at most every half a second.
 #[inline(always)]
 fn remember(key: &NeighbourKey, claim: &Claim, now: u64) {
+    // The gateway's address is the host's: who else claims it would be named to everybody.
+    if let Some(segment) = Live.segment(key.segment)
+        && segment.is_gateway(claim.address)
+        && !Live
+            .fdb(&FdbKey::new(key.segment, claim.mac))
+            .is_some_and(|row| row.place == place::PORT && row.slot == segment.host_port)
+    {
+        return;
+    }
     let mut router = claim.router == Some(true);
     if let Some(known) = Live.neighbour(key) {
         let is_same = known.mac == claim.mac.0;

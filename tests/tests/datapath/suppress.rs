@@ -36,6 +36,9 @@ use crate::world::{self, World};
 /// Nobody's IPv4 address but that of a user's exception.
 const EXEMPT: Ipv4Addr = Ipv4Addr::new(10, 0, 7, 7);
 
+/// The host's own address.
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 7, 254);
+
 fn suppress(world: &mut World, segment: u32) -> Result<()> {
     rows::change_segment(world, segment, |row| row.flags |= flag::SUPPRESS)
 }
@@ -355,6 +358,24 @@ fn claims_of_ports_are_remembered() {
         from_port(world, PORT_B, &arp_request(B, EXEMPT, ip4(C)))?;
         let exempt = heard(world, BLUE, EXEMPT);
         ensure!(exempt == Some((A, neighbour_flag::EXEMPT)), "{exempt:?}");
+        Ok(Vec::new())
+    });
+}
+
+#[test]
+fn attack15_the_gateways_address_is_the_hosts() {
+    check(|world| {
+        stations(world)?;
+        rows::change_segment(world, BLUE, |row| row.gateway_v4 = GATEWAY.octets())?;
+        let says = |mac: [u8; 6]| arp((mac, BROADCAST), 2, (mac, GATEWAY), ([0; 6], GATEWAY));
+        from_port(world, PORT_A, &says(A))?;
+        ensure!(heard(world, BLUE, GATEWAY).is_none(), "a guest is believed");
+        from_port(world, HOST, &says(GATEWAY_MAC))?;
+        let host = heard(world, BLUE, GATEWAY).map(|(mac, _)| mac);
+        ensure!(host == Some(GATEWAY_MAC), "{host:02x?}");
+        from_port(world, PORT_A, &says(A))?;
+        let host = heard(world, BLUE, GATEWAY).map(|(mac, _)| mac);
+        ensure!(host == Some(GATEWAY_MAC), "taken over: {host:02x?}");
         Ok(Vec::new())
     });
 }
