@@ -31,7 +31,8 @@ impl Netlink {
 
     /// Leaves a group that [`Netlink::join`] joined, if the link still has it.
     pub(in crate::host) async fn leave(&self, link: &str, group: IpAddr) -> Result<()> {
-        let Some(seen) = self.find(link).await? else {
+        let links = self.links().await?;
+        let Some(seen) = links.values().find(|seen| seen.link.name == link) else {
             return Ok(());
         };
         if !seen.own_groups.contains(&group) {
