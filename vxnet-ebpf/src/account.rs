@@ -124,8 +124,8 @@ pub(crate) fn replicas(port: u32, count: u32) {
 
 /// Counts the segments that GRO joined to the first of a packet, each of which had been counted.
 #[inline(always)]
-pub(crate) fn merged(port: u32, skb: &Skb, ether_type: u16) {
-    let segments = gso::segments(skb, ether_type);
+pub(crate) fn merged(port: u32, skb: &Skb) {
+    let segments = gso::segments(skb);
     if segments < 2 {
         return;
     }

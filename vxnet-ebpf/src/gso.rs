@@ -24,7 +24,7 @@ pub(crate) fn segment_len(skb: &Skb, ether_type: u16) -> u32 {
 
 /// Returns how many frames a packet will be cut into, or was made of.
 #[inline(always)]
-pub(crate) fn segments(skb: &Skb, ether_type: u16) -> u32 {
+pub(crate) fn segments(skb: &Skb) -> u32 {
     let payload = skb.gso_size();
     if payload == 0 {
         return 1;
@@ -33,7 +33,8 @@ pub(crate) fn segments(skb: &Skb, ether_type: u16) -> u32 {
     if said != 0 {
         return said;
     }
-    let headers = headers_len(skb, ether_type).unwrap_or(0);
+    let headers = Ethernet::parse(skb, 0).and_then(|frame| headers_len(skb, frame.ethertype));
+    let headers = headers.unwrap_or(0);
     gso::segments(skb.len(), headers, payload)
 }
 

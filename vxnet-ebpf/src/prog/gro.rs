@@ -31,14 +31,11 @@ pub(crate) fn regroup(
     uplink: u32,
 ) -> Result<i32, Reason> {
     skb.set_mark(uplink);
-    let cut = match Ethernet::parse(skb, 0) {
-        Some(frame) => gso::segments(skb, frame.ethertype),
-        None => return Err(Reason::ShortFrame),
-    };
+    let segments = gso::segments(skb);
     // All 16 bits of the tag carry the slot: nobody but `vx_gro` sees it.
     if skb.push_tag(segment_slot as u16) {
-        if cut > 1 {
-            account::replicas(uplink, cut - 1);
+        if segments > 1 {
+            account::replicas(uplink, segments - 1);
         }
         Ok(packet::redirect(link))
     } else {
@@ -111,7 +108,7 @@ fn regrouped<'a>(skb: &Skb, uplink: u32, now: u64) -> Result<Arrival<'a>, Reason
     let Some(frame) = Ethernet::parse(skb, 0) else {
         return Err(Reason::ShortFrame);
     };
-    account::merged(uplink, skb, frame.ethertype);
+    account::merged(uplink, skb);
     let from = From::Vtep(NO_SLOT);
     let to = forward::decide(&Live, segment_slot, segment, from, 0, frame.dst, now)?;
     Ok(Arrival::Frame {

@@ -107,7 +107,7 @@ fn stripped<'a>(skb: &Skb, uplink: u32, note: &Stripped, now: u64) -> Result<Arr
     let Some(frame) = Ethernet::parse(skb, 0) else {
         return Err(Reason::ShortFrame);
     };
-    account::merged(uplink, skb, frame.ethertype);
+    account::merged(uplink, skb);
     let sender = Sender::vtep(note.vtep);
     learning::learn(uplink, note.segment, segment, frame.src, sender, now)?;
     let to = forward::decide(&Live, note.segment, segment, sender.from, 0, frame.dst, now)?;
