@@ -13,7 +13,7 @@ use vxnet_common::{
     forward::From,
     learn::{self, Lesson},
     map::{
-        fdb::{self, FdbEntry, FdbKey, origin},
+        fdb::{self, FdbEntry, FdbKey},
         holder::{HeldKey, LOOKS, VTEP_FDB_LIMIT},
         port::{Port, flag},
         segment::Segment,
@@ -244,7 +244,7 @@ fn live_since(key: &FdbKey, place: HeldKey, now: u64) -> u64 {
     let Some(segment) = maps::SEGMENTS.get(key.segment) else {
         return 0;
     };
-    if is_in(row, place) && row.is_live(now, segment.ageing) {
+    if row.is_in(&place) && row.is_live(now, segment.ageing) {
         // Never 0, which stands for a row that may go.
         row.last_seen | 1
     } else {
@@ -252,17 +252,11 @@ fn live_since(key: &FdbKey, place: HeldKey, now: u64) -> u64 {
     }
 }
 
-/// Returns whether a row was learned and is in that place of its holder's ring.
-#[inline(always)]
-fn is_in(row: &FdbEntry, place: HeldKey) -> bool {
-    row.origin == origin::LEARNED && row.holder() == place.holder && row.held == place.place
-}
-
 /// Removes the row that was in a place, unless it is somewhere else by now.
 #[inline(always)]
 fn forget(key: &FdbKey, place: HeldKey, but: &FdbKey) {
     // SAFETY: as in `Live::fdb`.
-    let is_there = unsafe { maps::FDB.get(key) }.is_some_and(|row| is_in(row, place));
+    let is_there = unsafe { maps::FDB.get(key) }.is_some_and(|row| row.is_in(&place));
     if is_there && *key != *but {
         let _ = maps::FDB.remove(key);
     }
@@ -314,7 +308,7 @@ extern "C" fn remove_if_expired(
         .map_or(0, |segment| segment.ageing);
     if !row.is_live(now, ageing) {
         let _ = maps::FDB.remove(key);
-        if let Some(place) = row.ring() {
+        if let Some(place) = row.held_key() {
             let _ = maps::HELD.remove(place);
         }
     }

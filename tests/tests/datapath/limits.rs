@@ -8,7 +8,7 @@ use vxnet_common::{
     event::kind,
     map::{
         fdb::{FROZEN, FdbEntry, FdbKey, flag as fdb_flag, origin, place},
-        holder::WINDOW_BITS,
+        holder::{HeldKey, WINDOW_BITS},
         port::flag,
     },
     reason::Reason,
@@ -250,10 +250,19 @@ fn a12_a_full_table_is_swept_of_expired_rows() -> Result<()> {
             world.fdb.insert(key, expired, 0)?;
             for number in 0..1000 {
                 let key = FdbKey::new(BLUE, Mac(station(number)));
-                let row = FdbEntry::learned(place::PORT, PORT_B, last_seen);
+                let held = u32::from(number);
+                let row = FdbEntry {
+                    held,
+                    ..FdbEntry::learned(place::PORT, PORT_B, last_seen)
+                };
                 if world.fdb.insert(key, row, 0).is_err() {
                     return Ok(());
                 }
+                let place = HeldKey {
+                    holder: PORT_B,
+                    place: held,
+                };
+                world.held.insert(place, key, 0)?;
             }
             anyhow::bail!("the table is never full")
         };
@@ -269,6 +278,8 @@ fn a12_a_full_table_is_swept_of_expired_rows() -> Result<()> {
             "not learned"
         );
         ensure!(learned(world, PORT_B)?.is_empty(), "expired rows are left");
+        let places = held(world)?;
+        ensure!(places.is_empty(), "places are left: {places:?}");
         ensure!(rows.contains_key(&(BLUE, A)), "a live row is gone");
         // All live: nobody gives way.
         refill(world, 0)?;

@@ -176,5 +176,20 @@ fn attack7_places_in_the_rings_do_not_pile_up() -> Result<()> {
         let places = pinned_rows(&mut lab, "HELD")?;
         ensure!(places == 0, "{places} places after a flush");
     }
-    Ok(())
+    // A port takes the places of its addresses along.
+    let own = ethernet(random_mac(0), [0xff; 6], ETHERTYPE_TEST, &[0; 46]);
+    near.send(&own)?;
+    eventually(LATEST, || {
+        let places = pinned_rows(&mut lab, "HELD")?;
+        ensure!(places == 1, "{places} places of one address");
+        Ok(())
+    })?;
+    let port = lab.guest("blue", 1, 1)?.port.clone();
+    let netns = &lab.hypervisor(1)?.netns;
+    netns.ip(&format!("link set {port} nomaster"))?;
+    eventually(LATEST, || {
+        let places = pinned_rows(&mut lab, "HELD")?;
+        ensure!(places == 0, "{places} places after the port has gone");
+        Ok(())
+    })
 }

@@ -119,9 +119,9 @@ impl FdbEntry {
         }
     }
 
-    /// Returns the row's place in `HELD`, which goes when the row does.
+    /// Returns the row's key in `HELD`, which goes when the row does.
     #[inline(always)]
-    pub const fn ring(&self) -> Option<HeldKey> {
+    pub const fn held_key(&self) -> Option<HeldKey> {
         if self.held == NO_PLACE {
             return None;
         }
@@ -129,6 +129,12 @@ impl FdbEntry {
             holder: self.holder(),
             place: self.held,
         })
+    }
+
+    /// Returns whether the row was learned, and is in that place of its holder's ring.
+    #[inline(always)]
+    pub const fn is_in(&self, place: &HeldKey) -> bool {
+        self.origin == origin::LEARNED && self.holder() == place.holder && self.held == place.place
     }
 
     /// Returns whether the row may still be used at `now`.
@@ -142,6 +148,28 @@ impl FdbEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_one_holders() {
+        let held = FdbEntry {
+            held: 7,
+            ..FdbEntry::learned(place::VTEP, 3, 100)
+        };
+        let key = HeldKey {
+            holder: super::super::holder::of_vtep(3),
+            place: 7,
+        };
+        assert_eq!(held.held_key(), Some(key));
+        assert!(held.is_in(&key));
+        assert!(!held.is_in(&HeldKey { place: 6, ..key }));
+        assert!(!held.is_in(&HeldKey { holder: 3, ..key }));
+        let manual = FdbEntry {
+            origin: origin::MANUAL,
+            ..held
+        };
+        assert!(!manual.is_in(&key));
+        assert_eq!(FdbEntry::learned(place::PORT, 3, 100).held_key(), None);
+    }
 
     #[test]
     fn only_learned_rows_age() {

@@ -238,7 +238,7 @@ impl Maps {
 
     /// Clears the place that a row had in its holder's ring, unless another has got it meanwhile.
     fn release(&mut self, key: &FdbKey, row: &FdbEntry) -> Result<()> {
-        match row.ring() {
+        match row.held_key() {
             Some(place) if self.held(&place)? == Some(*key) => {
                 absent_is_fine(self.held.remove(&place))
             }

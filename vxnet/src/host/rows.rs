@@ -5,7 +5,7 @@ use vxnet_common::{
     addr::VtepAddr,
     map::{
         fdb::{origin, place},
-        holder::{self, HeldKey, Holder},
+        holder::{self, Holder},
         local::Local,
         neighbour,
         port::{self, Port, PortVlans},
@@ -118,7 +118,8 @@ pub(super) fn remove(maps: &mut Maps, id: &Id) -> Result<()> {
         Id::Vtep(slot) => {
             maps.vteps.set(*slot, Vtep::FREE, 0)?;
             maps.remove_fdb(|_, row| row.place == place::VTEP && row.slot == *slot)?;
-            forget_holder(maps, holder::of_vtep(*slot))?;
+            maps.holders
+                .set(holder::of_vtep(*slot), Holder::default(), 0)?;
         }
         Id::Port(slot) => {
             maps.ports.set(*slot, Port::FREE, 0)?;
@@ -159,22 +160,10 @@ const NO_LOCAL: Local = Local {
     name: [0; 32],
 };
 
-/// Removes what was learned behind a port.
+/// Removes what was learned behind a port, and what it counted as a holder.
 fn forget_port(maps: &mut Maps, slot: u32) -> Result<()> {
     maps.remove_fdb(|_, row| row.place == place::PORT && row.slot == slot)?;
-    forget_holder(maps, slot)
-}
-
-/// Empties the ring of a holder whose slot somebody else may get.
-fn forget_holder(maps: &mut Maps, holder: u32) -> Result<()> {
-    let learned = maps.holder(holder)?.learned;
-    maps.holders.set(holder, Holder::default(), 0)?;
-    // No ring is longer than this, and none has more rows than were learned.
-    for place in 0..learned.min(u64::from(holder::VTEP_FDB_LIMIT)) {
-        let place = place as u32;
-        absent_is_fine(maps.held.remove(&HeldKey { holder, place }))?;
-    }
-    Ok(())
+    Ok(maps.holders.set(slot, Holder::default(), 0)?)
 }
 
 /// Returns a row of `VTEPS` without what the kernel writes into it.

@@ -7,7 +7,7 @@ use vxnet_common::{
     forward::{From, Tables as _},
     learn::{self, Lesson},
     map::{
-        fdb::{FdbEntry, FdbKey, NO_PLACE, origin},
+        fdb::{FdbEntry, FdbKey, NO_PLACE},
         holder::{HeldKey, LOOKS, VTEP_FDB_LIMIT},
         port::{Port, flag},
         segment::Segment,
@@ -129,7 +129,7 @@ impl<R: Rows> Walk<'_, R> {
             };
             if let Some((place, gone)) = gone
                 && gone != key
-                && self.is_in(&gone, place)
+                && self.is_in(&gone, &place)
             {
                 self.forget(gone);
             }
@@ -170,16 +170,13 @@ impl<R: Rows> Walk<'_, R> {
             .segment(key.segment)
             .map_or(0, |segment| segment.ageing);
         match rows.fdb(key) {
-            Some(row) if self.is_in(key, place) && row.is_live(self.now, ageing) => {
-                row.last_seen | 1
-            }
+            Some(row) if row.is_in(&place) && row.is_live(self.now, ageing) => row.last_seen | 1,
             _ => 0,
         }
     }
 
-    /// Returns whether the row of an address was learned and is in that place of its holder's ring.
-    fn is_in(&self, key: &FdbKey, place: HeldKey) -> bool {
+    fn is_in(&self, key: &FdbKey, place: &HeldKey) -> bool {
         let row = self.tables.rows().fdb(key);
-        row.is_some_and(|row| row.origin == origin::LEARNED && row.ring() == Some(place))
+        row.is_some_and(|row| row.is_in(place))
     }
 }
