@@ -226,3 +226,25 @@ fn leaves_nothing(mut lab: Lab, damage: &[&str]) -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn p36_a_network_that_goes_unplugs_no_guest() -> Result<()> {
+    let mut lab = lab("leaves")
+        .network(Network::new("red", 20))
+        .network(Network::new("empty", 30))
+        .guest("red", 1, Port::Veth)
+        .build()?;
+    lab.vxnet(1)?.stop()?;
+    lab.networks.retain(|network| network.name == "blue");
+    let config = lab.config();
+    lab.vxnet(1)?.write_config(&config)?;
+    lab.vxnet(1)?.apply()?;
+    let netns = &lab.hypervisor(1)?.netns;
+    let ports = netns.ip("-o link show master br-red")?;
+    let port = &lab.guest("red", 1, 1)?.port;
+    ensure!(ports.contains(port.as_str()), "unplugged: {ports:?}");
+    let bridges = netns.ip("-o link show type bridge")?;
+    ensure!(!bridges.contains("br-empty"), "left: {bridges}");
+    ensure!(bridges.contains("br-blue"), "gone: {bridges}");
+    Ok(())
+}

@@ -248,10 +248,7 @@ impl Kernel {
         match (id, spec) {
             (Id::Sysctl(key), _) => sysctl::restore(&self.paths, key),
             (Id::Guard, _) => nft::remove(),
-            (Id::Bridge(name), _) => {
-                let is_in_use = !self.force && self.has_guests(name);
-                self.netlink.remove_bridge(name, is_in_use).await
-            }
+            (Id::Bridge(name), _) => self.netlink.remove_bridge(name, self.force).await,
             (Id::Anchor(port), _) => self.netlink.remove_link(port).await,
             (Id::GroLink, _) => self.netlink.remove_gro_link().await,
             (Id::Trunk(link), _) => trunk::remove(&self.paths, &self.netlink, link).await,
@@ -267,17 +264,6 @@ impl Kernel {
             }
             (id, _) => rows::remove(self.maps()?, id),
         }
-    }
-
-    /// Returns whether guests' links were in a bridge at the last look.
-    fn has_guests(&self, bridge: &str) -> bool {
-        let mut bridges = self.links.values();
-        let bridge = bridges.find(|seen| seen.link.name == bridge);
-        bridge.is_some_and(|bridge| {
-            let master = Some(bridge.link.ifindex);
-            let mut ports = self.links.values();
-            ports.any(|port| port.link.master == master && !port.link.is_ours)
-        })
     }
 
     fn attach(&mut self, ifindex: u32, hook: Hook, name: &str) -> Result<()> {

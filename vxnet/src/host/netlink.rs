@@ -167,7 +167,7 @@ impl Netlink {
 
     /// Makes a bridge, or adopts the one of that name, and sets it up.
     pub(super) async fn set_bridge(&self, name: &str, bridge: &Bridge) -> Result<()> {
-        if self.find(name).await?.is_none() {
+        if self.find_bare(name).await?.is_none() {
             let message = LinkBridge::new(name)
                 .stp_state(BridgeStpState::Disabled)
                 .mcast_snooping(false)
@@ -177,7 +177,7 @@ impl Netlink {
             self.set_alias(name, OURS).await?;
         } else if !self.is_marked(name).await? {
             let former = self
-                .find(name)
+                .find_bare(name)
                 .await?
                 .map(|seen| seen.link)
                 .unwrap_or_default();
@@ -199,9 +199,10 @@ impl Netlink {
     }
 
     /// Removes a bridge that vxnet made. One that it adopted stays, with its former address and
-    /// MTU; and one that is in use stays, so that nobody is unplugged by a change of the file.
-    pub(super) async fn remove_bridge(&self, name: &str, is_in_use: bool) -> Result<()> {
-        let Some(seen) = self.find(name).await? else {
+    /// MTU; and one with guests in it stays unless forced, so that nobody is unplugged by a change
+    /// of the file.
+    pub(super) async fn remove_bridge(&self, name: &str, force: bool) -> Result<()> {
+        let Some(seen) = self.find_bare(name).await? else {
             return Ok(());
         };
         let ifindex = seen.link.ifindex;
@@ -213,18 +214,31 @@ impl Netlink {
             self.handle.link().set(message).execute().await?;
             return self.set_alias(name, "").await;
         }
-        if is_in_use {
+        if !force && self.has_guests(ifindex).await? {
             log::warn!("bridge {name} is in no network any more, but has guests and stays");
             return self.set_alias(name, "").await;
         }
         Ok(self.handle.link().del(ifindex).execute().await?)
     }
 
+    /// Returns whether a bridge has ports that are not ours. The kernel lists its ports only: among
+    /// thousands of links, a list of all for each bridge takes long.
+    async fn has_guests(&self, bridge: u32) -> Result<bool> {
+        let mut request = self.handle.link().get();
+        let attributes = &mut request.message_mut().attributes;
+        attributes.push(LinkAttribute::Controller(bridge));
+        let ports = request.execute().try_collect::<Vec<_>>();
+        let ports = ports.await.context("cannot list the ports of a bridge")?;
+        let mut ports = ports.iter().map(seen);
+        // A kernel that does not know the filter lists all links.
+        Ok(ports.any(|port| port.link.master == Some(bridge) && !port.link.is_ours))
+    }
+
     /// Makes the always-up port of a bridge: one end of a veth pair whose other end is idle.
     pub(super) async fn set_anchor(&self, bridge: &str, port: &str, mtu: u32) -> Result<()> {
         let peer = &port.replacen("vxa-", "vxp-", 1);
         let master = self.index(bridge).await?;
-        if self.find(port).await?.is_none() {
+        if self.find_bare(port).await?.is_none() {
             let message = LinkVeth::new(port, peer).build();
             self.handle.link().add(message).execute().await?;
         }
@@ -242,7 +256,10 @@ impl Netlink {
     /// regroups what crosses it, if its near end sends single segments only and its far end wants
     /// GRO.
     pub(super) async fn set_gro_link(&self) -> Result<()> {
-        let ends = [self.find(GRO_LINK).await?, self.find(GRO_END).await?];
+        let ends = [
+            self.find_bare(GRO_LINK).await?,
+            self.find_bare(GRO_END).await?,
+        ];
         if ends.iter().any(Option::is_none) {
             // An end that was renamed or moved away goes with the other one.
             self.remove_gro_link().await?;
@@ -268,7 +285,11 @@ impl Netlink {
     /// Removes both ends of the GRO link, if one of them is there and ours.
     pub(super) async fn remove_gro_link(&self) -> Result<()> {
         for name in [GRO_LINK, GRO_END] {
-            if self.find(name).await?.is_some_and(|seen| seen.link.is_ours) {
+            if self
+                .find_bare(name)
+                .await?
+                .is_some_and(|seen| seen.link.is_ours)
+            {
                 self.remove_link(name).await?;
             }
         }
@@ -277,7 +298,7 @@ impl Netlink {
 
     /// Removes a link of ours.
     pub(super) async fn remove_link(&self, name: &str) -> Result<()> {
-        match self.find(name).await? {
+        match self.find_bare(name).await? {
             Some(seen) => Ok(self.handle.link().del(seen.link.ifindex).execute().await?),
             None => Ok(()),
         }
@@ -297,7 +318,7 @@ impl Netlink {
 
     /// Removes an address from a link.
     pub(super) async fn remove_address(&self, link: &str, net: IpNet) -> Result<()> {
-        let Some(seen) = self.find(link).await? else {
+        let Some(seen) = self.find_bare(link).await? else {
             return Ok(());
         };
         let message = address(seen.link.ifindex, net);
@@ -317,20 +338,20 @@ impl Netlink {
 
     async fn is_marked(&self, name: &str) -> Result<bool> {
         Ok(self
-            .find(name)
+            .find_bare(name)
             .await?
             .is_some_and(|seen| seen.link.is_ours || seen.is_adopted))
     }
 
     async fn index(&self, name: &str) -> Result<u32> {
-        match self.find(name).await? {
+        match self.find_bare(name).await? {
             Some(seen) => Ok(seen.link.ifindex),
             None => bail!("link {name} has vanished"),
         }
     }
 
     /// Asks for one link, without its addresses: among thousands, a list of all takes long.
-    async fn find(&self, name: &str) -> Result<Option<Seen>> {
+    async fn find_bare(&self, name: &str) -> Result<Option<Seen>> {
         let mut request = self
             .handle
             .link()
