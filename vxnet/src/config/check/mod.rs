@@ -45,7 +45,7 @@ pub(super) fn fabric(raw: &raw::Fabric, findings: &mut Findings) -> Option<model
     let presences = presences(raw, hosts.len());
     if presences > MAX_PRESENCES {
         let message =
-            format!("networks on {presences} hosts, all together, are more than vxnet can serve");
+            format!("the networks are on {presences} hosts, added up: more than vxnet can serve");
         let help = format!(
             "keep it below {MAX_PRESENCES}: list the `hosts` of networks that not all are in"
         );
