@@ -11,7 +11,7 @@ use vxnet_tests::network::{Network, mac_text};
 use vxnet_tests::topology::LabBuilder;
 use vxnet_tests::wait::eventually;
 
-use crate::burst::{Station, burst, expect_burst, test_frame};
+use crate::burst::{Station, expect_burst, test_frame};
 use crate::switch;
 
 const AGEING_S: u32 = 10;
@@ -117,12 +117,12 @@ fn p19_learn_move_flush_and_the_json_shape() -> Result<()> {
             "{row}"
         );
         let frame = test_frame(first.mac, STRANGER);
-        let seen = burst(first, &frame, &stations)?;
         let expected: Vec<_> = ports
             .iter()
             .map(|other| if other == port { 10 } else { 0 })
             .collect();
-        ensure!(seen == expected, "behind {port}: {seen:?}");
+        let what = format!("behind {port}");
+        expect_burst(&what, first, &frame, &stations, &expected)?;
     }
 
     vxnet.cli(&format!("fdb flush --network blue --port {}", ports[1]))?;
@@ -154,7 +154,5 @@ fn p19_a_removed_port_takes_its_fdb_rows_along() -> Result<()> {
         ensure!(rows.is_empty(), "{rows:?}");
         Ok(())
     })?;
-    let seen = burst(first, &frame, &stations[..2])?;
-    ensure!(seen == [0, 10], "the frame is flooded again: {seen:?}");
-    Ok(())
+    expect_burst("flooded again", first, &frame, &stations[..2], &[0, 10])
 }
