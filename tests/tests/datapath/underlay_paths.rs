@@ -193,6 +193,25 @@ fn q06_tagged_packets_of_the_underlay_enter_no_network() {
 }
 
 #[test]
+fn what_the_resolver_cannot_send_is_dropped_for_a_reason() {
+    check(|world| {
+        let before = world.counts()?;
+        // Its own detour brings nothing but encapsulated frames there.
+        let frame = tcp(v4(AT_ONE), v4(A), (1, 2), 3, b"from elsewhere");
+        let link = world.ifindex(PORT_A);
+        let run = test_run::tc(world.classifier("vx_resolve")?, link, &frame)?;
+        let counts = growth(&before, &world.counts()?);
+        let expected = [
+            (Counter::PortRx(NO_SLOT), 1),
+            (Counter::PortRxBytes(NO_SLOT), frame.len() as u64),
+            (Counter::Drop(NO_SLOT, Reason::BadOuter), 1),
+        ];
+        ensure!(run.action == 2 && counts == expected.into(), "{counts:?}");
+        Ok(Vec::new())
+    });
+}
+
+#[test]
 fn only_what_was_stripped_comes_out_of_the_gro_link() {
     check(|world| {
         let before = world.counts()?;
