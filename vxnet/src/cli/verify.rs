@@ -152,8 +152,8 @@ impl Account {
         };
         format!(
             "came in    {rx}\nmade       {replicas}\n           = {}\n\nto ports   {tx_ports}\n\
-             to VTEPs   {tx_vteps}\nto host    {passed}\njoined     {merged}\ndropped    {dropped}\n           = {}\n\n\
-             {judged}\n",
+             to VTEPs   {tx_vteps}\nto host    {passed}\n\
+             joined     {merged}\ndropped    {dropped}\n           = {}\n\n{judged}\n",
             self.sums.came(),
             self.sums.left()
         )

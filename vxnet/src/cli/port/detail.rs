@@ -177,8 +177,8 @@ mod tests {
         };
         assert_eq!(
             details.of(4, &row, &stats).text(),
-            "  made      5 copies\n  joined    7 segments to others (GRO)\n  addresses 2 of 16\n  floods    100 frames a second at most\n  \
-             checks    mac, ip\n  isolated  from other isolated ports\n  \
+            "  made      5 copies\n  joined    7 segments to others (GRO)\n  \
+             addresses 2 of 16\n  floods    100 frames a second at most\n  checks    mac, ip\n  isolated  from other isolated ports\n  \
              allowed   02:00:00:00:00:01, 10.0.0.1\n"
         );
         let bare = details.of(5, &Port::FREE, &PortStats::default());
