@@ -129,7 +129,7 @@ impl<R: Rows> Walk<'_, R> {
             };
             if let Some((place, gone)) = gone
                 && gone != key
-                && self.is_in(&gone, &place)
+                && self.is_in(&gone, place)
             {
                 self.forget(gone);
             }
@@ -175,8 +175,8 @@ impl<R: Rows> Walk<'_, R> {
         }
     }
 
-    fn is_in(&self, key: &FdbKey, place: &HeldKey) -> bool {
+    fn is_in(&self, key: &FdbKey, place: HeldKey) -> bool {
         let row = self.tables.rows().fdb(key);
-        row.is_some_and(|row| row.is_in(place))
+        row.is_some_and(|row| row.is_in(&place))
     }
 }
