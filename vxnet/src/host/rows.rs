@@ -3,8 +3,9 @@
 use anyhow::{Result, bail};
 use vxnet_common::{
     addr::VtepAddr,
+    forward,
     map::{
-        fdb::{origin, place},
+        fdb::{FdbEntry, FdbKey, origin, place},
         holder::{self, HeldKey, Holder},
         local::Local,
         neighbour,
@@ -15,7 +16,10 @@ use vxnet_common::{
 };
 
 use super::maps::{Maps, absent_is_fine, entries};
-use crate::state::{Id, Spec, State};
+use crate::{
+    state::{Id, Spec, State},
+    trace::Snapshot,
+};
 
 /// Adds the rows that the maps hold.
 pub(super) fn observe(maps: &Maps, state: &mut State) -> Result<()> {
@@ -25,18 +29,29 @@ pub(super) fn observe(maps: &Maps, state: &mut State) -> Result<()> {
     for (slot, row) in maps.vteps()? {
         state.insert(Id::Vtep(slot), Spec::Vtep(Box::new(without_way(row))));
     }
-    for (slot, row) in maps.ports()? {
-        state.insert(Id::Port(slot), Spec::Port(row));
+    let members = members(maps)?;
+    for (slot, row) in &members.ports {
+        state.insert(Id::Port(*slot), Spec::Port(*row));
     }
-    for (slot, row) in maps.segments()? {
-        state.insert(Id::Segment(slot), Spec::Segment(Box::new(row)));
+    for (slot, row) in &members.segments {
+        state.insert(Id::Segment(*slot), Spec::Segment(Box::new(*row)));
     }
+    for (slot, row) in &members.port_vlans {
+        state.insert(Id::PortVlans(*slot), Spec::PortVlans(Box::new(*row)));
+    }
+    let mut strays = 0;
     for (key, row) in maps.fdb()? {
+        strays += usize::from(is_stray(&members, &key, &row));
         if row.origin == origin::STATIC {
             state.insert(Id::Fdb(key), Spec::Fdb(row));
         }
     }
-    observe_ports(maps, state)?;
+    if strays != 0 {
+        state.insert(Id::Strays, Spec::Strays(strays));
+    }
+    for key in maps.allowed()? {
+        state.insert(Id::Allowed(key), Spec::Allowed);
+    }
     for (key, slot) in maps.vlans()? {
         state.insert(Id::Vlan(key), Spec::Slot(slot));
     }
@@ -60,18 +75,25 @@ pub(super) fn observe(maps: &Maps, state: &mut State) -> Result<()> {
     Ok(())
 }
 
-/// Adds what belongs to ports.
-fn observe_ports(maps: &Maps, state: &mut State) -> Result<()> {
-    for (slot, row) in maps.ports()? {
+/// Returns the rows that say who is in which segment.
+fn members(maps: &Maps) -> Result<Snapshot> {
+    let mut members = Snapshot {
+        ports: maps.ports()?.into_iter().collect(),
+        segments: maps.segments()?.into_iter().collect(),
+        ..Snapshot::default()
+    };
+    for (slot, row) in &members.ports {
         if row.flags & port::flag::TAGGED != 0 {
-            let vlans = Box::new(maps.port_vlans(slot)?);
-            state.insert(Id::PortVlans(slot), Spec::PortVlans(vlans));
+            members.port_vlans.insert(*slot, maps.port_vlans(*slot)?);
         }
     }
-    for key in maps.allowed()? {
-        state.insert(Id::Allowed(key), Spec::Allowed);
-    }
-    Ok(())
+    Ok(members)
+}
+
+/// Returns whether a row of `FDB` has outlived its place in the segment. The daemon's own rows are
+/// as the configuration says, always.
+fn is_stray(members: &Snapshot, key: &FdbKey, row: &FdbEntry) -> bool {
+    row.origin != origin::STATIC && !forward::is_in_segment(members, key, row)
 }
 
 /// Writes a row.
@@ -138,6 +160,10 @@ pub(super) fn remove(maps: &mut Maps, id: &Id) -> Result<()> {
         Id::Neighbour(key) => absent_is_fine(maps.neighbours.remove(key))?,
         Id::Vlan(key) => absent_is_fine(maps.vlans.remove(key))?,
         Id::Fdb(key) => absent_is_fine(maps.fdb.remove(key))?,
+        Id::Strays => {
+            let members = members(maps)?;
+            maps.remove_fdb(|key, row| is_stray(&members, key, row))?;
+        }
         Id::VtepSlot(key) => absent_is_fine(maps.vtep_slots.remove(key))?,
         Id::Flood(key) => absent_is_fine(maps.flood.remove(key))?,
         Id::Vni(key) => absent_is_fine(maps.vnis.remove(key))?,

@@ -94,6 +94,9 @@ pub enum Id {
     Neighbour(NeighbourKey),
     /// A row of `FDB` that the daemon writes.
     Fdb(FdbKey),
+    /// Learned and manual rows of `FDB` whose place has left their segment: never desired, so that
+    /// they go with the next round, in one pass over the table however many ports have moved.
+    Strays,
     /// A row of `FLOOD`.
     Flood(FloodKey),
     /// A row of `SEGMENTS`.
@@ -136,6 +139,8 @@ pub enum Spec {
     PortVlans(Box<PortVlans>),
     Allowed,
     Neighbour(Neighbour),
+    /// How many there are.
+    Strays(usize),
     Local(Local),
     Vtep(Box<Vtep>),
     Slot(u32),
@@ -201,6 +206,7 @@ impl fmt::Display for Id {
             Self::VtepSlot(address) => write!(out, "VTEP {address}"),
             Self::Port(slot) => write!(out, "port row {slot}"),
             Self::Fdb(key) => write!(out, "FDB row {} of segment {}", Mac(key.mac), key.segment),
+            Self::Strays => write!(out, "FDB rows of places that left their segment"),
             Self::Flood(key) => {
                 write!(
                     out,
