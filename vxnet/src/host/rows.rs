@@ -8,7 +8,6 @@ use vxnet_common::{
         fdb::{FdbEntry, FdbKey, origin, place},
         holder::{self, HeldKey, Holder},
         local::Local,
-        neighbour,
         port::{self, Port, PortVlans},
         segment::Segment,
         vtep::{NextHop, Vtep},
@@ -55,10 +54,8 @@ pub(super) fn observe(maps: &Maps, state: &mut State) -> Result<()> {
     for (key, slot) in maps.vlans()? {
         state.insert(Id::Vlan(key), Spec::Slot(slot));
     }
-    for (key, row) in maps.neighbours()? {
-        if row.flags & neighbour::flag::EXEMPT != 0 {
-            state.insert(Id::Neighbour(key), Spec::Neighbour(row));
-        }
+    for (key, owner) in maps.reserved()? {
+        state.insert(Id::Reserved(key), Spec::Slot(owner));
     }
     for (key, slot) in entries(&maps.vtep_slots)? {
         state.insert(Id::VtepSlot(key), Spec::Slot(slot));
@@ -121,7 +118,7 @@ pub(super) fn set(maps: &mut Maps, id: &Id, spec: &Spec) -> Result<()> {
         (Id::Segment(slot), Spec::Segment(row)) => maps.segments.set(*slot, **row, 0)?,
         (Id::PortVlans(slot), Spec::PortVlans(row)) => maps.port_vlans.set(*slot, **row, 0)?,
         (Id::Allowed(key), Spec::Allowed) => maps.allowed.insert(key, 1, 0)?,
-        (Id::Neighbour(key), Spec::Neighbour(row)) => maps.neighbours.insert(key, row, 0)?,
+        (Id::Reserved(key), Spec::Slot(owner)) => maps.reserved.insert(key, owner, 0)?,
         (Id::Vlan(key), Spec::Slot(slot)) => maps.vlans.insert(key, slot, 0)?,
         (Id::Fdb(key), Spec::Fdb(row)) => maps.fdb.insert(key, row, 0)?,
         (Id::VtepSlot(key), Spec::Slot(slot)) => maps.vtep_slots.insert(key, slot, 0)?,
@@ -157,7 +154,7 @@ pub(super) fn remove(maps: &mut Maps, id: &Id) -> Result<()> {
         }
         Id::PortVlans(slot) => maps.port_vlans.set(*slot, PortVlans::NONE, 0)?,
         Id::Allowed(key) => absent_is_fine(maps.allowed.remove(key))?,
-        Id::Neighbour(key) => absent_is_fine(maps.neighbours.remove(key))?,
+        Id::Reserved(key) => absent_is_fine(maps.reserved.remove(key))?,
         Id::Vlan(key) => absent_is_fine(maps.vlans.remove(key))?,
         Id::Fdb(key) => absent_is_fine(maps.fdb.remove(key))?,
         Id::Strays => {

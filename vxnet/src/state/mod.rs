@@ -15,7 +15,7 @@ use vxnet_common::{
         allowed::AllowedKey,
         fdb::{FdbEntry, FdbKey},
         local::Local,
-        neighbour::{Neighbour, NeighbourKey},
+        neighbour::NeighbourKey,
         port::{Port, PortVlans},
         segment::{FloodKey, Segment},
         vlan::VlanKey,
@@ -90,8 +90,8 @@ pub enum Id {
     Allowed(AllowedKey),
     /// A row of `PORTS`.
     Port(u32),
-    /// A row of `NEIGHBOURS` that the daemon writes.
-    Neighbour(NeighbourKey),
+    /// A row of `RESERVED`.
+    Reserved(NeighbourKey),
     /// A row of `FDB` that the daemon writes.
     Fdb(FdbKey),
     /// Learned and manual rows of `FDB` whose place has left their segment: never desired, so that
@@ -138,7 +138,6 @@ pub enum Spec {
     Address,
     PortVlans(Box<PortVlans>),
     Allowed,
-    Neighbour(Neighbour),
     /// How many there are.
     Strays(usize),
     Local(Local),
@@ -195,9 +194,9 @@ impl fmt::Display for Id {
             Self::PortMtu(link) => write!(out, "MTU of port {link}"),
             Self::PortVlans(slot) => write!(out, "VLAN row {slot}"),
             Self::Allowed(key) => write!(out, "allowed address of port {}", key.port),
-            Self::Neighbour(key) => {
+            Self::Reserved(key) => {
                 let address = VtepAddr::v6(key.address);
-                write!(out, "neighbour {address} of segment {}", key.segment)
+                write!(out, "reserved {address} of segment {}", key.segment)
             }
             Self::Vlan(key) => write!(out, "VLAN {} of network {}", key.vid, key.network),
             Self::Address(link, address) => write!(out, "address {address} on {link}"),
