@@ -3,22 +3,21 @@
 use anyhow::{Result, bail};
 use vxnet_common::{
     addr::VtepAddr,
-    forward,
     map::{
-        fdb::{FdbEntry, FdbKey, origin, place},
+        fdb::{origin, place},
         holder::{self, HeldKey, Holder},
         local::Local,
-        port::{self, Port, PortVlans},
+        port::{Port, PortVlans},
         segment::Segment,
         vtep::{NextHop, Vtep},
     },
 };
 
-use super::maps::{Maps, absent_is_fine, entries};
-use crate::{
-    state::{Id, Spec, State},
-    trace::Snapshot,
+use super::{
+    maps::{Maps, absent_is_fine, entries},
+    members::Members,
 };
+use crate::state::{Id, Spec, State};
 
 /// Adds the rows that the maps hold.
 pub(super) fn observe(maps: &Maps, state: &mut State) -> Result<()> {
@@ -28,7 +27,7 @@ pub(super) fn observe(maps: &Maps, state: &mut State) -> Result<()> {
     for (slot, row) in maps.vteps()? {
         state.insert(Id::Vtep(slot), Spec::Vtep(Box::new(without_way(row))));
     }
-    let members = members(maps)?;
+    let members = Members::read(maps)?;
     for (slot, row) in &members.ports {
         state.insert(Id::Port(*slot), Spec::Port(*row));
     }
@@ -40,7 +39,7 @@ pub(super) fn observe(maps: &Maps, state: &mut State) -> Result<()> {
     }
     let mut strays = 0;
     for (key, row) in maps.fdb()? {
-        strays += usize::from(is_stray(&members, &key, &row));
+        strays += usize::from(members.is_stray(&key, &row));
         if row.origin == origin::STATIC {
             state.insert(Id::Fdb(key), Spec::Fdb(row));
         }
@@ -70,27 +69,6 @@ pub(super) fn observe(maps: &Maps, state: &mut State) -> Result<()> {
         state.insert(Id::PortSlot(key), Spec::Slot(slot));
     }
     Ok(())
-}
-
-/// Returns the rows that say who is in which segment.
-fn members(maps: &Maps) -> Result<Snapshot> {
-    let mut members = Snapshot {
-        ports: maps.ports()?.into_iter().collect(),
-        segments: maps.segments()?.into_iter().collect(),
-        ..Snapshot::default()
-    };
-    for (slot, row) in &members.ports {
-        if row.flags & port::flag::TAGGED != 0 {
-            members.port_vlans.insert(*slot, maps.port_vlans(*slot)?);
-        }
-    }
-    Ok(members)
-}
-
-/// Returns whether a row of `FDB` has outlived its place in the segment. The daemon's own rows are
-/// as the configuration says, always.
-fn is_stray(members: &Snapshot, key: &FdbKey, row: &FdbEntry) -> bool {
-    row.origin != origin::STATIC && !forward::is_in_segment(members, key, row)
 }
 
 /// Writes a row.
@@ -158,8 +136,8 @@ pub(super) fn remove(maps: &mut Maps, id: &Id) -> Result<()> {
         Id::Vlan(key) => absent_is_fine(maps.vlans.remove(key))?,
         Id::Fdb(key) => absent_is_fine(maps.fdb.remove(key))?,
         Id::Strays => {
-            let members = members(maps)?;
-            maps.remove_fdb(|key, row| is_stray(&members, key, row))?;
+            let members = Members::read(maps)?;
+            maps.remove_fdb(|key, row| members.is_stray(key, row))?;
         }
         Id::VtepSlot(key) => absent_is_fine(maps.vtep_slots.remove(key))?,
         Id::Flood(key) => absent_is_fine(maps.flood.remove(key))?,
