@@ -128,6 +128,10 @@ pub fn decide(
         _ => return flood(segment, from, segment::flag::NO_UNKNOWN),
     };
     if row.place == place::VTEP {
+        // The peer may have left since: a tenant's frames do not go to a host without the network.
+        if !segment.has_vtep(row.slot) {
+            return flood(segment, from, segment::flag::NO_UNKNOWN);
+        }
         return match from {
             From::Port(_) => Ok(To::Vtep(row.slot)),
             From::Vtep(_) => Err(Reason::SplitHorizon),
@@ -157,6 +161,20 @@ pub fn decide(
         flags: port.flags,
         tagged,
     })
+}
+
+/// Returns whether the place in a row of `FDB` takes part in the row's segment. It may have left
+/// since the row was written: a peer the network, or a port the bridge or the VLAN.
+pub fn is_in_segment(tables: &impl Tables, key: &FdbKey, row: &FdbEntry) -> bool {
+    let Some(segment) = tables.segment(key.segment) else {
+        return false;
+    };
+    if row.place == place::VTEP {
+        return segment.has_vtep(row.slot);
+    }
+    tables
+        .port(row.slot)
+        .is_some_and(|port| vlan::egress(tables, row.slot, port, key.segment, segment).is_some())
 }
 
 /// Floods, unless the segment does not flood frames of that kind.

@@ -10,6 +10,7 @@ use crate::{
     addr::{Mac, VtepAddr},
     checksum,
     frame::{Ethernet, Packet, PacketMut, ethertype, protocol},
+    map::neighbour::NOBODY,
     reason::Reason,
 };
 
@@ -89,6 +90,19 @@ pub fn hear(packet: &(impl Packet + ?Sized), frame: &Ethernet) -> Result<Heard, 
         ethertype::ARP => arp(packet, frame),
         ethertype::IPV6 => discovery(packet, frame),
         _ => Ok(Heard::NOTHING),
+    }
+}
+
+/// Returns whether an address may be that of a station behind `holder`: `owner` is the address's row
+/// of `RESERVED`, if it has one.
+///
+/// Whoever answers for the gateway gets what a network sends to all others; who it is, the
+/// configuration says.
+#[inline(always)]
+pub const fn may_have(owner: Option<u32>, holder: u32) -> bool {
+    match owner {
+        Some(owner) => owner != NOBODY && owner == holder,
+        None => true,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod ipv4;
 mod ipv6;
+mod nobody;
 
 use network_types::{arp::ArpHdr, udp::UdpHdr};
 
@@ -65,7 +66,10 @@ pub fn check(
     }
     match frame.ethertype {
         ethertype::IPV4 => guard.ipv4(packet),
-        ethertype::IPV6 => guard.ipv6(packet),
+        ethertype::IPV6 => {
+            guard.nobody_v6(packet)?;
+            guard.ipv6(packet)
+        }
         ethertype::ARP => guard.arp(packet),
         length if length < FIRST_ETHERTYPE => guard.snap(packet),
         _ => Ok(()),
@@ -128,12 +132,15 @@ impl<T: Tables> Guard<'_, T> {
         address == VtepAddr::v6(own) || (!address.is_v4() && self.owns_v4(address))
     }
 
-    /// Returns whether an address is a VTEP's.
+    /// Returns whether VTEPs receive what is sent to an address.
     #[inline(always)]
     fn is_vtep(&self, address: VtepAddr) -> bool {
-        // Free rows hold no address; nobody may be taken for theirs.
-        address != VtepAddr::NONE
-            && (address == self.local.underlay || self.tables.vtep(address).is_some())
+        // Networks may flood to a group, which every VTEP of theirs has joined. Which groups those
+        // are is not asked: a guest has no VXLAN to send to any.
+        address.is_multicast()
+            // Free rows hold no address; nobody may be taken for theirs.
+            || address != VtepAddr::NONE
+                && (address == self.local.underlay || self.tables.vtep(address).is_some())
     }
 
     /// Judges an IP packet without a header that can be read.

@@ -85,7 +85,7 @@ pub(crate) fn tunnelled<'a>(
     decap::strip(skb, packet, is_gso)?;
     if segment.flags & segment::flag::SUPPRESS != 0 && suppress::is_heard(&frame) {
         skb.linearise(deliver::HEADERS);
-        suppress::overhear(skb, segment_slot, &frame, now);
+        suppress::overhear(skb, segment_slot, vtep, &frame, now);
     }
     // Where super-packets come whole, only taps need them cut and merged anew.
     if gro != 0 && is_tcp && !frame.dst.is_group() && !(whole && takes_whole(to)) {

@@ -301,14 +301,17 @@ extern "C" fn remove_if_expired(
     row: *const FdbEntry,
     sweep: *mut Sweep,
 ) -> i64 {
-    // SAFETY: the kernel passes a row of the FDB, and what `sweep` passed.
-    let (key, row, now) = unsafe { (*key, *row, (*sweep).now) };
+    // SAFETY: the kernel passes a row of the FDB, and what `sweep` passed. Not copied: this runs at
+    // the end of the longest chain of calls, and the stack is short.
+    let (key, row, now) = unsafe { (&*key, &*row, (*sweep).now) };
     let ageing = maps::SEGMENTS
         .get(key.segment)
         .map_or(0, |segment| segment.ageing);
     if !row.is_live(now, ageing) {
+        // Read first: the kernel may give the row's memory to another address at once.
+        let place = row.held_key();
         let _ = maps::FDB.remove(key);
-        if let Some(place) = row.held_key() {
+        if let Some(place) = place {
             let _ = maps::HELD.remove(place);
         }
     }

@@ -9,7 +9,8 @@ use vxnet_common::{
     addr::VtepAddr,
     event,
     map::{
-        MAX_ALLOWED, MAX_FDB, MAX_FLOOD, MAX_NEIGHBOURS, MAX_PORTS, MAX_SEGMENTS, MAX_VTEPS,
+        MAX_ALLOWED, MAX_FDB, MAX_FLOOD, MAX_NEIGHBOURS, MAX_PORTS, MAX_RESERVED, MAX_SEGMENTS,
+        MAX_VTEPS,
         allowed::AllowedKey,
         cache,
         dropped::{self, Dropped},
@@ -88,6 +89,10 @@ pub(crate) static SWEPT: Array<u64> = Array::pinned(1, 0);
 #[map]
 pub(crate) static NEIGHBOURS: LruHashMap<NeighbourKey, Neighbour> =
     LruHashMap::pinned(MAX_NEIGHBOURS, 0);
+// Not among those: what the user wrote must not go because of what guests say.
+#[map]
+pub(crate) static RESERVED: HashMap<NeighbourKey, u32> =
+    HashMap::pinned(MAX_RESERVED, BPF_F_NO_PREALLOC);
 
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::pinned(event::RING, 0);

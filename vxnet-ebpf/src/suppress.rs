@@ -8,6 +8,7 @@ use vxnet_common::{
     learn::REFRESH,
     map::{
         fdb::{FdbKey, place},
+        holder,
         neighbour::{self as row, Neighbour, NeighbourKey},
         port::{Port, kind},
     },
@@ -21,7 +22,7 @@ use crate::{
     deliver::Context,
     maps,
     packet::{self, Skb},
-    tables::Live,
+    tables::{self, Live},
 };
 
 /// Returns whether a frame may be ARP or neighbour discovery.
@@ -45,7 +46,7 @@ pub(crate) fn hear(
         context.except,
         context.now,
     );
-    if listen(raw, segment, frame, now) == BAD {
+    if listen(raw, segment, frame, now, port) == BAD {
         return Err(Reason::BadNeighbour);
     }
     if answer(raw, segment, port, frame, now) == GOES_ON {
@@ -61,10 +62,11 @@ pub(crate) fn hear(
     Ok(true)
 }
 
-/// Remembers what a frame of a peer says.
+/// Remembers what a frame of the peer in a slot of `VTEPS` says.
 #[inline(always)]
-pub(crate) fn overhear(skb: &Skb, segment_slot: u32, frame: &Ethernet, now: u64) {
-    listen(skb.ctx.skb.skb, segment_slot, frame, now);
+pub(crate) fn overhear(skb: &Skb, segment_slot: u32, vtep: u32, frame: &Ethernet, now: u64) {
+    let holder = holder::of_vtep(vtep);
+    listen(skb.ctx.skb.skb, segment_slot, frame, now, holder);
 }
 
 /// Sends a frame back to where it came from, which now is an answer.
@@ -82,10 +84,10 @@ const GOES_ON: u32 = 0;
 const ANSWERED: u32 = 1;
 const BAD: u32 = 2;
 
-/// Remembers what a frame claims. A call of its own, as `guard` explains, and apart from
-/// [`answer`]: both together do not fit the stack.
+/// Remembers what a frame claims that came from a holder of addresses. A call of its own, as `guard`
+/// explains, and apart from [`answer`]: both together do not fit the stack.
 #[inline(never)]
-fn listen(skb: *mut __sk_buff, segment: u32, frame: *const Ethernet, now: u64) -> u32 {
+fn listen(skb: *mut __sk_buff, segment: u32, frame: *const Ethernet, now: u64, holder: u32) -> u32 {
     let skb = Skb {
         ctx: TcContext::new(skb),
     };
@@ -95,7 +97,10 @@ fn listen(skb: *mut __sk_buff, segment: u32, frame: *const Ethernet, now: u64) -
         return BAD;
     };
     if let Some(claim) = heard.claim {
-        remember(&NeighbourKey::new(segment, claim.address), &claim, now);
+        let key = NeighbourKey::new(segment, claim.address);
+        if neighbour::may_have(tables::owner(&key), holder) {
+            remember(&key, &claim, now);
+        }
     }
     GOES_ON
 }
@@ -129,15 +134,6 @@ fn answer(skb: *mut __sk_buff, segment: u32, port: u32, frame: *const Ethernet, 
 /// Writes down who has an address, at most every half a second.
 #[inline(always)]
 fn remember(key: &NeighbourKey, claim: &Claim, now: u64) {
-    // The gateway's address is the host's: who else claims it would be named to everybody.
-    if let Some(segment) = Live.segment(key.segment)
-        && segment.is_gateway(claim.address)
-        && !Live
-            .fdb(&FdbKey::new(key.segment, claim.mac))
-            .is_some_and(|row| row.place == place::PORT && row.slot == segment.host_port)
-    {
-        return;
-    }
     let mut router = claim.router == Some(true);
     if let Some(known) = Live.neighbour(key) {
         let is_same = known.mac == claim.mac.0;
@@ -147,7 +143,7 @@ fn remember(key: &NeighbourKey, claim: &Claim, now: u64) {
             router = was_router;
         }
         let is_fresh = now.saturating_sub(known.last_seen) < REFRESH;
-        if known.flags & row::flag::EXEMPT != 0 || (is_same && is_fresh && router == was_router) {
+        if is_same && is_fresh && router == was_router {
             return;
         }
     }
@@ -159,20 +155,23 @@ fn remember(key: &NeighbourKey, claim: &Claim, now: u64) {
     let _ = maps::NEIGHBOURS.insert(key, neighbour, 0);
 }
 
-/// Returns who has an address, and whether it is a router, if that is certain: said not long ago by a station whose place is
-/// known, and which does not sit behind the asker's own port.
+/// Returns who has an address, and whether it is a router, if that is certain: said not long ago by
+/// a station whose place is known, which may have it, and which does not sit behind the asker's own
+/// port.
 #[inline(always)]
 fn known(key: &NeighbourKey, segment_slot: u32, port: u32, now: u64) -> Option<(Mac, bool)> {
     let segment = Live.segment(segment_slot)?;
-    let neighbour = Live.neighbour(key)?;
-    if neighbour.flags & row::flag::EXEMPT != 0
-        || now.saturating_sub(neighbour.last_seen) >= segment.ageing
-    {
+    let known = Live.neighbour(key)?;
+    if now.saturating_sub(known.last_seen) >= segment.ageing {
         return None;
     }
-    let mac = Mac(neighbour.mac);
+    let mac = Mac(known.mac);
     let station = Live.fdb(&FdbKey::new(segment_slot, mac))?;
     let is_elsewhere = station.place != place::PORT || station.slot != port;
-    let router = neighbour.flags & row::flag::ROUTER != 0;
+    // What was heard before the configuration said so is asked too.
+    if !neighbour::may_have(tables::owner(key), station.holder()) {
+        return None;
+    }
+    let router = known.flags & row::flag::ROUTER != 0;
     (station.is_live(now, segment.ageing) && is_elsewhere).then_some((mac, router))
 }

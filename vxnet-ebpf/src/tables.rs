@@ -107,6 +107,13 @@ impl Tables for Live {
     }
 }
 
+/// Returns whose an IP address is, if the configuration says so.
+#[inline(always)]
+pub(crate) fn owner(key: &NeighbourKey) -> Option<u32> {
+    // SAFETY: a `u32` is read whole.
+    unsafe { maps::RESERVED.get(key) }.copied()
+}
+
 /// Returns the row of `LOCAL`, if the daemon has written it.
 #[inline(always)]
 pub(crate) fn local() -> Option<&'static Local> {

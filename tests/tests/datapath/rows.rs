@@ -38,6 +38,7 @@ pub(crate) fn fill(world: &mut World) -> Result<()> {
     clear(&mut world.allowed)?;
     clear(&mut world.held)?;
     clear(&mut world.neighbours)?;
+    clear(&mut world.reserved)?;
     for holder in (0..=FREE_PORT).chain((ONE..=SILENT).map(holder::of_vtep)) {
         world.holders.set(holder, Holder::default(), 0)?;
     }

@@ -104,6 +104,8 @@ fn to_all() -> Vec<(&'static str, Vec<u8>)> {
     let everyone = (ALL_NODES_MAC, ALL_NODES);
     let routers = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
     let routers = ([0x33, 0x33, 0, 0, 0, 2], routers);
+    let reports = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16);
+    let reports = ([0x33, 0x33, 0, 0, 0, 0x16], reports);
     let own = (A, link_local(A));
     vec![
         ("arp_request", arp_request(A, ip4(A), ip4(C))),
@@ -154,6 +156,13 @@ fn to_all() -> Vec<(&'static str, Vec<u8>)> {
                 ROUTER_SOLICITATION,
                 [0; 4],
                 &[],
+            ),
+        ),
+        (
+            "listener_report_from_nobody",
+            extended(
+                &icmp6((A, Ipv6Addr::UNSPECIFIED), reports, 143, [0; 4], &[]),
+                &[(0, 1)],
             ),
         ),
         (

@@ -114,6 +114,14 @@ fn p32_spoofed_ip_addresses() {
                     udp(from(Ipv4Addr::UNSPECIFIED.into()), v4(B), (1, 2), b"x"),
                 ),
                 (
+                    "p32_nobody_ipv6",
+                    udp(from(Ipv6Addr::UNSPECIFIED.into()), v6(B), (1, 2), b"x"),
+                ),
+                (
+                    "p32_nobody_ipv6_echo",
+                    icmp6((A, Ipv6Addr::UNSPECIFIED), EVERYONE, 128, [0; 4], b"x"),
+                ),
+                (
                     "p32_fragment",
                     fragment4(&udp(from(other), v4(B), (1, 2), b"x"), 64, false),
                 ),
@@ -319,6 +327,11 @@ fn attack5_vxlan_into_the_underlay() {
         let vtep = |ip: IpAddr| Endpoint::new(GATEWAY_MAC, ip);
         let own = vtep(family.local().ip);
         let peer = vtep(family.peer(ONE).ip);
+        // Of the underlay: what networks flood to, no peer's address.
+        let group = vtep(match family {
+            Family::V4 => Ipv4Addr::new(239, 0, 0, 10).into(),
+            Family::V6 => Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 10).into(),
+        });
         let vxlan = |to: Endpoint| udp(from(A), to, (50_000, 4789), &[8; 60]);
         let fragment = |frame: &[u8], offset, more| match family {
             Family::V4 => fragment4(frame, offset, more),
@@ -330,6 +343,7 @@ fn attack5_vxlan_into_the_underlay() {
                 ("attack5_to_this_host", vxlan(own)),
                 ("attack5_to_a_peer", vxlan(peer)),
                 ("attack5_first_fragment", fragment(&vxlan(peer), 0, true)),
+                ("attack5_to_a_group", vxlan(group)),
             ],
         );
         if family == Family::V6 {

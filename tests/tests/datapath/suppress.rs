@@ -7,7 +7,8 @@ use vxnet_common::{
     addr::{Mac, VtepAddr},
     map::{
         fdb::{FROZEN, FdbEntry, FdbKey, place},
-        neighbour::{Neighbour, NeighbourKey, flag as neighbour_flag},
+        holder,
+        neighbour::{NOBODY, Neighbour, NeighbourKey, flag as neighbour_flag},
         segment::flag,
     },
     reason::Reason,
@@ -16,8 +17,8 @@ use vxnet_tests::frame::{BROADCAST, arp_reply, arp_request};
 
 use crate::case::{Case, check, on_port, on_station};
 use crate::fabric::{
-    A, AGEING, AT_ONE, B, BLUE, C, EXPIRED, Family, GATEWAY_MAC, HOST, ONE, PORT_A, PORT_B, PORT_C,
-    STRANGER, TWO,
+    A, AGEING, AT_ONE, AT_TWO, B, BLUE, C, EXPIRED, Family, GATEWAY_MAC, HOST, ONE, PORT_A, PORT_B,
+    PORT_C, STRANGER, TWO,
 };
 use crate::flood::copies;
 use crate::green::{
@@ -35,9 +36,6 @@ use crate::world::{self, World};
 
 /// Nobody's IPv4 address but that of a user's exception.
 const EXEMPT: Ipv4Addr = Ipv4Addr::new(10, 0, 7, 7);
-
-/// The host's own address.
-const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 7, 254);
 
 fn suppress(world: &mut World, segment: u32) -> Result<()> {
     rows::change_segment(world, segment, |row| row.flags |= flag::SUPPRESS)
@@ -61,6 +59,12 @@ fn know(
     Ok(world.neighbours.insert(key, row, 0)?)
 }
 
+/// Says whose an address is.
+fn reserve(world: &mut World, segment: u32, address: impl Into<IpAddr>, owner: u32) -> Result<()> {
+    let key = NeighbourKey::new(segment, VtepAddr::from(address.into()));
+    Ok(world.reserved.insert(key, owner, 0)?)
+}
+
 /// Who has an address, by what was heard, and the flags.
 fn heard(world: &World, segment: u32, address: impl Into<IpAddr>) -> Option<([u8; 6], u16)> {
     let key = NeighbourKey::new(segment, VtepAddr::from(address.into()));
@@ -82,7 +86,10 @@ fn stations(world: &mut World) -> Result<()> {
         GATEWAY_MAC,
         (neighbour_flag::ROUTER, 0),
     )?;
-    know(world, BLUE, EXEMPT, B, (neighbour_flag::EXEMPT, 0))?;
+    know(world, BLUE, EXEMPT, B, (0, 0))?;
+    reserve(world, BLUE, EXEMPT, NOBODY)?;
+    reserve(world, BLUE, ip4(GATEWAY_MAC), HOST)?;
+    reserve(world, BLUE, ip4(AT_ONE), holder::of_vtep(ONE))?;
     // Behind the port of A too.
     let row = FdbEntry::learned(place::PORT, PORT_A, world::now()?);
     world.more_fdb = vec![(FdbKey::new(BLUE, Mac(STRANGER)), row)];
@@ -350,33 +357,74 @@ fn claims_of_ports_are_remembered() {
             let got = heard(world, BLUE, address);
             ensure!(got == Some(row), "{address}: {got:?}");
         }
-        // Somebody else has it now; what the user wrote stays.
+        // Somebody else has it now; what the user excepts nobody has.
         know(world, BLUE, ip4(B), A, (0, 0))?;
-        know(world, BLUE, EXEMPT, A, (neighbour_flag::EXEMPT, 0))?;
+        reserve(world, BLUE, EXEMPT, NOBODY)?;
         from_port(world, PORT_B, &arp_request(B, ip4(B), ip4(C)))?;
         ensure!(heard(world, BLUE, ip4(B)) == Some((B, 0)), "not moved");
         from_port(world, PORT_B, &arp_request(B, EXEMPT, ip4(C)))?;
         let exempt = heard(world, BLUE, EXEMPT);
-        ensure!(exempt == Some((A, neighbour_flag::EXEMPT)), "{exempt:?}");
+        ensure!(exempt.is_none(), "{exempt:?}");
         Ok(Vec::new())
     });
 }
 
+/// Believed, a guest would get what all others send out of the network, from the switch itself and
+/// for as long as it repeats itself.
 #[test]
-fn attack15_the_gateways_address_is_the_hosts() {
+fn arp_01_attack15_a_gateways_address_is_its_hosts() {
     check(|world| {
-        stations(world)?;
-        rows::change_segment(world, BLUE, |row| row.gateway_v4 = GATEWAY.octets())?;
-        let says = |mac: [u8; 6]| arp((mac, BROADCAST), 2, (mac, GATEWAY), ([0; 6], GATEWAY));
-        from_port(world, PORT_A, &says(A))?;
-        ensure!(heard(world, BLUE, GATEWAY).is_none(), "a guest is believed");
-        from_port(world, HOST, &says(GATEWAY_MAC))?;
-        let host = heard(world, BLUE, GATEWAY).map(|(mac, _)| mac);
-        ensure!(host == Some(GATEWAY_MAC), "{host:02x?}");
-        from_port(world, PORT_A, &says(A))?;
-        let host = heard(world, BLUE, GATEWAY).map(|(mac, _)| mac);
-        ensure!(host == Some(GATEWAY_MAC), "taken over: {host:02x?}");
-        Ok(Vec::new())
+        suppress(world, BLUE)?;
+        let mut failures = Vec::new();
+        for gateway in [IpAddr::from(ip4(GATEWAY_MAC)), ip6(GATEWAY_MAC).into()] {
+            let claim = |mac: [u8; 6]| match gateway {
+                IpAddr::V4(gateway) => arp_reply((mac, gateway), (B, ip4(B))),
+                IpAddr::V6(gateway) => advertisement((mac, gateway), (B, ip6(B)), SOLICITED),
+            };
+            reserve(world, BLUE, gateway, HOST)?;
+            from_port(world, PORT_A, &claim(A))?;
+            let got = heard(world, BLUE, gateway);
+            ensure!(got.is_none(), "{gateway}: a guest is believed: {got:?}");
+            for path in Path::ALL {
+                let packet = world.family.arrives(ONE, &claim(AT_ONE));
+                from_underlay(world, path, &packet)?;
+                let got = heard(world, BLUE, gateway);
+                ensure!(got.is_none(), "{gateway}: a peer is believed: {got:?}");
+            }
+            from_port(world, HOST, &claim(GATEWAY_MAC))?;
+            let got = heard(world, BLUE, gateway);
+            ensure!(got == Some((GATEWAY_MAC, 0)), "{gateway}: {got:?}");
+
+            // That of a peer's host.
+            rows::clear(&mut world.neighbours)?;
+            reserve(world, BLUE, gateway, holder::of_vtep(ONE))?;
+            for path in Path::ALL {
+                let packet = world.family.arrives(TWO, &claim(AT_TWO));
+                from_underlay(world, path, &packet)?;
+                let got = heard(world, BLUE, gateway);
+                ensure!(
+                    got.is_none(),
+                    "{gateway}: another peer is believed: {got:?}"
+                );
+                let packet = world.family.arrives(ONE, &claim(AT_ONE));
+                from_underlay(world, path, &packet)?;
+                let got = heard(world, BLUE, gateway);
+                ensure!(got == Some((AT_ONE, 0)), "{path:?} {gateway}: {got:?}");
+                rows::clear(&mut world.neighbours)?;
+            }
+
+            // Heard before the configuration said whose it is.
+            know(world, BLUE, gateway, B, (0, 0))?;
+            reserve(world, BLUE, gateway, HOST)?;
+            let asks = match gateway {
+                IpAddr::V4(gateway) => arp_request(A, ip4(A), gateway),
+                IpAddr::V6(gateway) => solicitation(A, ip6(A), gateway),
+            };
+            let copies = everyone(world.family, &asks);
+            let case = Case::delivered("heard_before", asks, copies);
+            failures.extend(on_port(world, PORT_A, &[case]));
+        }
+        Ok(failures)
     });
 }
 

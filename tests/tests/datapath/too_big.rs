@@ -232,6 +232,9 @@ fn q_07_messages_have_the_tag_of_the_port() {
     check(|world| {
         let row = FdbEntry::learned(place::VTEP, NARROW, crate::world::now()?);
         world.more_fdb = vec![(FdbKey::new(GREEN_10, Mac(AT_NARROW)), row)];
+        rows::change_segment(world, GREEN_10, |row| {
+            row.vteps[(NARROW / 64) as usize] |= 1 << (NARROW % 64);
+        })?;
         let mtu = most(world.family);
         let (to4, to6) = (ip4(AT_NARROW), ip6(AT_NARROW).octets());
         let mut failures = Vec::new();

@@ -201,6 +201,7 @@ fn snapshot(world: &World) -> Result<Snapshot> {
         flood: entries::<FloodKey, u32>(&world.flood)?,
         allowed: entries(&world.allowed)?.into_keys().collect(),
         neighbours: entries(&world.neighbours)?,
+        reserved: entries(&world.reserved)?,
         fdb: entries(&world.fdb)?.into_iter().collect(),
         held: entries(&world.held)?,
         ..Snapshot::default()

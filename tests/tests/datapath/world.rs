@@ -66,6 +66,7 @@ pub(crate) struct World {
     pub(crate) holders: Array<MapData, Holder>,
     pub(crate) held: HashMap<MapData, HeldKey, FdbKey>,
     pub(crate) neighbours: HashMap<MapData, NeighbourKey, Neighbour>,
+    pub(crate) reserved: HashMap<MapData, NeighbourKey, u32>,
     pub(crate) last_drops: Array<MapData, Dropped>,
     pub(crate) events: RingBuf<MapData>,
 }
@@ -179,6 +180,7 @@ impl World {
             holders: take(&mut ebpf, "HOLDERS")?.try_into()?,
             held: take(&mut ebpf, "HELD")?.try_into()?,
             neighbours: take(&mut ebpf, "NEIGHBOURS")?.try_into()?,
+            reserved: take(&mut ebpf, "RESERVED")?.try_into()?,
             last_drops: take(&mut ebpf, "LAST_DROPS")?.try_into()?,
             events: take(&mut ebpf, "EVENTS")?.try_into()?,
             ebpf,

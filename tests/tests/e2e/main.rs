@@ -18,6 +18,7 @@ mod inject;
 mod instruments;
 mod interop;
 mod learning;
+mod leaving;
 mod lifetime;
 mod loops;
 mod mac_flood;

@@ -8,7 +8,8 @@ use aya_obj::{Map, Object, ProgramSection, generated::bpf_map_type};
 use vxnet_common::{
     event,
     map::{
-        MAX_ALLOWED, MAX_FDB, MAX_FLOOD, MAX_NEIGHBOURS, MAX_PORTS, MAX_SEGMENTS, MAX_VTEPS,
+        MAX_ALLOWED, MAX_FDB, MAX_FLOOD, MAX_NEIGHBOURS, MAX_PORTS, MAX_RESERVED, MAX_SEGMENTS,
+        MAX_VTEPS,
         allowed::AllowedKey,
         cache,
         dropped::{self, Dropped},
@@ -176,6 +177,7 @@ fn maps_are_laid_out_as_vxnet_common_says() {
             size_of::<Neighbour>(),
             MAX_NEIGHBOURS,
         ),
+        ("RESERVED", hash, size_of::<NeighbourKey>(), 4, MAX_RESERVED),
         ("EVENTS", ring, 0, 0, event::RING),
     ];
     let object = object();

@@ -27,6 +27,7 @@
 //! | `HELD` | hash | [`holder::HeldKey`] | [`fdb::FdbKey`] | kernel |
 //! | `SWEPT` | array, 1 | 0 | `u64`: when expired rows were removed for want of room | kernel |
 //! | `NEIGHBOURS` | LRU hash | [`neighbour::NeighbourKey`] | [`neighbour::Neighbour`] | both |
+//! | `RESERVED` | hash | [`neighbour::NeighbourKey`] | holder, or [`neighbour::NOBODY`] | user |
 //! | `EVENTS` | ring buffer | | [`crate::event::Event`] | kernel |
 //!
 //! The four caches stand in front of the hashes above them: what a row of theirs says is believed
@@ -48,7 +49,7 @@ pub mod vlan;
 pub mod vtep;
 
 /// The version of everything in this room; raise it with every change of a layout or a meaning.
-pub const LAYOUT: u32 = 4;
+pub const LAYOUT: u32 = 5;
 
 /// How many ports a host can have: guest ports, uplinks, and one for the host itself in each network.
 pub const MAX_PORTS: u32 = 8192;
@@ -64,6 +65,8 @@ pub const MAX_FLOOD: u32 = 1 << 18;
 pub const MAX_ALLOWED: u32 = 65_536;
 /// How many IP addresses are known for answering ARP and neighbour solicitations.
 pub const MAX_NEIGHBOURS: u32 = 65_536;
+/// How many IP addresses the configuration may give to one station, or to none.
+pub const MAX_RESERVED: u32 = 1 << 18;
 
 /// Rows of the caches: powers of two, so that neighbours among the keys do not collide.
 pub mod cache {

@@ -1,9 +1,12 @@
-//! `NEIGHBOURS`: which MAC address has an IP address, for answering ARP and neighbour solicitations.
+//! `NEIGHBOURS`: which MAC address has an IP address, for answering ARP and neighbour solicitations;
+//! and `RESERVED`: whose an IP address is, whatever anybody says.
+//!
+//! Two maps, because guests fill the first with as many claims as they like, until others go.
 
 use super::map_type;
 use crate::addr::VtepAddr;
 
-/// A key of `NEIGHBOURS`.
+/// A key of `NEIGHBOURS` and `RESERVED`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NeighbourKey {
@@ -29,11 +32,9 @@ impl NeighbourKey {
 
 /// Bits of [`Neighbour::flags`].
 pub mod flag {
-    /// Never answered for, never learned: the user says so.
-    pub const EXEMPT: u16 = 1;
     /// The station is a router: an answer must say so, or the asker forgets its default route
     /// (RFC 4861 section 7.2.5).
-    pub const ROUTER: u16 = 1 << 1;
+    pub const ROUTER: u16 = 1;
 }
 
 /// A row of `NEIGHBOURS`.
@@ -48,3 +49,7 @@ pub struct Neighbour {
 }
 
 map_type!(Neighbour, 16);
+
+/// A row of `RESERVED` that says of an address that it is never learned and never answered for:
+/// the user says so. Any other row names the holder ([`super::holder`]) that alone may claim it.
+pub const NOBODY: u32 = super::NO_SLOT;

@@ -44,7 +44,7 @@ pub mod flag {
     pub const NO_DHCP_SERVER: u32 = 1 << 10;
     /// Router advertisements and redirects are dropped.
     pub const NO_RA: u32 = 1 << 11;
-    /// VXLAN to a VTEP of the fabric is dropped.
+    /// VXLAN to a VTEP of the fabric, or to a multicast group, is dropped.
     pub const NO_VXLAN: u32 = 1 << 12;
     /// A full share of `FDB` is not made room in: a new address is not learned. Otherwise the
     /// port's oldest row goes.

@@ -88,13 +88,6 @@ impl Segment {
             None => false,
         }
     }
-
-    /// Returns whether the address is one of this host's in the segment.
-    #[inline(always)]
-    pub fn is_gateway(&self, address: VtepAddr) -> bool {
-        (self.gateway_v4 != [0; 4] && address == VtepAddr::v4(self.gateway_v4))
-            || (self.gateway_v6 != [0; 16] && address == VtepAddr::v6(self.gateway_v6))
-    }
 }
 
 /// Which of a segment's two flood lists.
@@ -122,18 +115,6 @@ map_type!(FloodKey, 12);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_gateway_is_what_stands_in_the_row() {
-        let mut segment = Segment::FREE;
-        assert!(!segment.is_gateway(VtepAddr::v4([0; 4])));
-        assert!(!segment.is_gateway(VtepAddr::v6([0; 16])));
-        segment.gateway_v4 = [10, 1, 0, 254];
-        segment.gateway_v6 = [0xfd; 16];
-        assert!(segment.is_gateway(VtepAddr::v4([10, 1, 0, 254])));
-        assert!(segment.is_gateway(VtepAddr::v6([0xfd; 16])));
-        assert!(!segment.is_gateway(VtepAddr::v4([10, 1, 0, 253])));
-    }
 
     #[test]
     fn membership_is_one_bit_a_vtep() {

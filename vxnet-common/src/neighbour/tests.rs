@@ -409,3 +409,17 @@ fn a_solicitation_written_by_hand_is_heard() {
         8700 2a3a 00000000 fe800000000000000000000000000002 0101 52540000000a");
     assert!(listen(&frame).unwrap().question.is_some());
 }
+
+#[test]
+fn arp_01_what_the_configuration_gives_to_one_is_nobody_elses() {
+    for (owner, holder, expected) in [
+        (None, 4, true),
+        (Some(4), 4, true),
+        (Some(4), 5, false),
+        (Some(NOBODY), 4, false),
+        // No holder has that number; a frame whose port is unknown must not pass for one.
+        (Some(NOBODY), NOBODY, false),
+    ] {
+        assert_eq!(may_have(owner, holder), expected, "{owner:?} {holder}");
+    }
+}

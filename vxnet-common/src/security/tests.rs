@@ -28,6 +28,7 @@ const LINK_LOCAL: [u8; 16] = [
 ];
 const OTHER_LINK_LOCAL: [u8; 16] = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 const NOBODY: [u8; 16] = [0; 16];
+const GROUP_V6: [u8; 16] = [0xff, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10];
 const MAPPED: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1];
 
 struct Scene {
@@ -662,6 +663,7 @@ fn attack16_rfc7113_rogue_router_advertisements() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn attack5_vxlan_into_the_underlay() {
     let flags = flag::NO_VXLAN;
     let vxlan = udp(50000, 4789, &[8, 0, 0, 0, 0, 0, 1, 0]);
@@ -715,6 +717,24 @@ fn attack5_vxlan_into_the_underlay() {
         ("TCP", flags, v4(OWN_V4, PEER, 6, &vxlan), PASS),
         ("cut off", flags, v4(OWN_V4, PEER, 17, &vxlan[..7]), PASS),
         ("allowed", others, v4(OWN_V4, PEER, 17, &vxlan), PASS),
+        (
+            "to a group of the underlay",
+            flags,
+            v4(OWN_V4, [239, 0, 0, 10], 17, &vxlan),
+            VXLAN,
+        ),
+        (
+            "another port of a group",
+            flags,
+            v4(OWN_V4, [239, 0, 0, 10], 17, &swapped),
+            PASS,
+        ),
+        (
+            "IPv6 to a group",
+            flags,
+            to(GROUP_V6, &[], 17, &vxlan),
+            VXLAN,
+        ),
         ("IPv6 to a peer", flags, to(PEER_V6, &[], 17, &vxlan), VXLAN),
         (
             "IPv6 behind a header",
@@ -778,6 +798,62 @@ fn p32_ipv6_sources() {
             PASS,
         ),
         ("by default", DEFAULT, v6(VICTIM_V6, 6, &[0; 20]), PASS),
+    ]);
+}
+
+/// As `0.0.0.0`, which only DHCP may come from.
+#[test]
+fn p32_attack12_what_comes_from_no_ipv6_address() {
+    let flags = flag::CHECK_IP;
+    let alert = |next| [next, 0, 5, 2, 0, 0, 1, 0];
+    let report = |kind: u8| Vec::from([kind, 0, 0, 0, 0, 0, 0, 0]);
+    let listens = |chain: &[[u8; 8]], kind| v6_behind(NOBODY, GROUP_V6, chain, 0, &report(kind));
+    let probe = nd(135, OWN_V6, &[]);
+    table(&[
+        ("duplicate detection", flags, v6(NOBODY, 58, &probe), PASS),
+        (
+            "asks for routers",
+            flags,
+            v6(NOBODY, 58, &report(133)),
+            PASS,
+        ),
+        ("listens", flags, listens(&[alert(58)], 131), PASS),
+        ("listens, MLDv2", flags, listens(&[alert(58)], 143), PASS),
+        ("UDP", flags, v6(NOBODY, 17, &udp(5353, 5353, &[])), IP),
+        ("DHCPv6", flags, v6(NOBODY, 17, &udp(546, 547, &[])), IP),
+        ("TCP", flags, v6(NOBODY, 6, &[0; 20]), IP),
+        ("echo", flags, v6(NOBODY, 58, &report(128)), IP),
+        ("a claim", flags, v6(NOBODY, 58, &nd(136, OWN_V6, &[])), IP),
+        ("a router", flags, v6(NOBODY, 58, &report(134)), IP),
+        ("a report as it is", flags, v6(NOBODY, 58, &report(143)), IP),
+        ("listens no more", flags, listens(&[alert(58)], 132), IP),
+        ("UDP behind it", flags, listens(&[alert(17)], 143), IP),
+        (
+            "behind two headers",
+            flags,
+            listens(&[alert(60), destination(58)], 143),
+            IP,
+        ),
+        (
+            "behind a long header",
+            flags,
+            listens(&[[58, 1, 5, 2, 0, 0, 1, 0], [143; 8]], 143),
+            IP,
+        ),
+        (
+            "later fragment",
+            flags,
+            v6_behind(NOBODY, GROUP_V6, &[fragment(58, 8)], 44, &[]),
+            IP,
+        ),
+        ("cut off", flags, v6(NOBODY, 58, &[]), IP),
+        (
+            "report cut off",
+            flags,
+            listens(&[alert(58)], 143)[..62].to_vec(),
+            IP,
+        ),
+        ("by default", DEFAULT, v6(NOBODY, 6, &[0; 20]), PASS),
     ]);
 }
 

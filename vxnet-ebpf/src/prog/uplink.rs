@@ -112,7 +112,7 @@ fn stripped<'a>(skb: &Skb, uplink: u32, note: &Stripped, now: u64) -> Result<Arr
     learning::learn(uplink, note.segment, segment, frame.src, sender, now)?;
     let to = forward::decide(&Live, note.segment, segment, sender.from, 0, frame.dst, now)?;
     if segment.flags & segment::flag::SUPPRESS != 0 && suppress::is_heard(&frame) {
-        suppress::overhear(skb, note.segment, &frame, now);
+        suppress::overhear(skb, note.segment, note.vtep, &frame, now);
     }
     Ok(Arrival::Frame {
         segment_slot: note.segment,

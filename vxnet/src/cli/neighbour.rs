@@ -8,7 +8,7 @@ use vxnet_common::{
     addr::{Mac, VtepAddr},
     map::{
         name_str,
-        neighbour::{Neighbour as NeighbourRow, NeighbourKey, flag},
+        neighbour::{NOBODY, Neighbour as NeighbourRow, NeighbourKey, flag},
         segment::Segment,
     },
 };
@@ -42,10 +42,16 @@ pub(super) fn run(command: &Command, paths: &Paths) -> Result<ExitCode> {
         network::find(&maps, name)?;
     }
     let (segments, now) = (maps.segments()?.into_iter().collect(), clock()?);
-    let mut rows: Vec<Neighbour> = maps
-        .neighbours()?
+    let (known, reserved) = (maps.neighbours()?, maps.reserved()?);
+    let known = known
         .iter()
-        .filter_map(|(key, row)| Neighbour::new(key, row, &segments, now))
+        .filter_map(|(key, row)| Neighbour::new(key, row, &segments, now));
+    let exempt = reserved
+        .iter()
+        .filter(|(_, owner)| *owner == NOBODY)
+        .filter_map(|(key, _)| Neighbour::exempt(key, &segments));
+    let mut rows: Vec<Neighbour> = known
+        .chain(exempt)
         .filter(|row| network.as_ref().is_none_or(|name| row.network == *name))
         .collect();
     rows.sort_by(|a, b| (&a.network, a.vlan, &a.address).cmp(&(&b.network, b.vlan, &b.address)));
@@ -97,8 +103,7 @@ impl Neighbour {
     ) -> Option<Self> {
         let segment = segments.get(&key.segment)?;
         let age = now.saturating_sub(row.last_seen);
-        let is_exempt = row.flags & flag::EXEMPT != 0;
-        if !is_exempt && age >= segment.ageing {
+        if age >= segment.ageing {
             return None;
         }
         let is_router = row.flags & flag::ROUTER != 0;
@@ -106,13 +111,22 @@ impl Neighbour {
             network: name_str(&segment.name).into(),
             vlan: (segment.vid != 0).then_some(segment.vid),
             address: VtepAddr::v6(key.address).to_string(),
-            mac: (!is_exempt).then(|| Mac(row.mac).to_string()),
-            age_s: (!is_exempt).then_some(age / 1_000_000_000),
-            flags: [(is_exempt, "exempt"), (is_router, "router")]
-                .into_iter()
-                .filter(|(is_set, _)| *is_set)
-                .map(|(_, name)| name)
-                .collect(),
+            mac: Some(Mac(row.mac).to_string()),
+            age_s: Some(age / 1_000_000_000),
+            flags: is_router.then_some("router").into_iter().collect(),
+        })
+    }
+
+    /// Describes an address that is never answered for; none if its segment is gone.
+    fn exempt(key: &NeighbourKey, segments: &BTreeMap<u32, Segment>) -> Option<Self> {
+        let segment = segments.get(&key.segment)?;
+        Some(Self {
+            network: name_str(&segment.name).into(),
+            vlan: (segment.vid != 0).then_some(segment.vid),
+            address: VtepAddr::v6(key.address).to_string(),
+            mac: None,
+            age_s: None,
+            flags: vec!["exempt"],
         })
     }
 }
@@ -141,17 +155,13 @@ mod tests {
         let cells = ["blue", "-", "10.0.0.1", "02:00:00:00:00:01", "2s", "router"];
         assert_eq!(at(3_500_000_000).unwrap(), cells);
         assert_eq!(at(11_000_000_000), None, "too old");
-        let exempt = NeighbourRow {
-            mac: [0; 6],
-            flags: flag::EXEMPT,
-            last_seen: 0,
-        };
-        let exempt = Neighbour::new(&key, &exempt, &segments, u64::MAX).unwrap();
+        let exempt = Neighbour::exempt(&key, &segments).unwrap();
         assert_eq!(
             exempt.cells(),
             ["blue", "-", "10.0.0.1", "-", "-", "exempt"]
         );
         let gone = NeighbourKey { segment: 2, ..key };
         assert!(Neighbour::new(&gone, &row, &segments, 0).is_none());
+        assert!(Neighbour::exempt(&gone, &segments).is_none());
     }
 }

@@ -10,7 +10,8 @@ use vxnet_common::{
     map::{
         self,
         fdb::{FdbEntry, FdbKey, origin, place},
-        neighbour::{self, Neighbour, NeighbourKey},
+        holder,
+        neighbour::{self, NeighbourKey},
         segment::{self, FloodKey, list},
         vlan::VlanKey,
     },
@@ -105,7 +106,7 @@ impl Member<'_> {
         }
         state.insert(Id::Segment(self.slot), Spec::Segment(Box::new(row)));
         self.stations(state, fabric, host, vteps, ports);
-        self.exempt(state);
+        self.reserve(state, fabric, host, vteps);
     }
 
     fn row(&self, host: &Host) -> segment::Segment {
@@ -199,17 +200,40 @@ impl Member<'_> {
         }
     }
 
-    /// Adds the addresses that are never answered for.
-    fn exempt(&self, state: &mut State) {
-        let except = self.segment.suppress.iter().flat_map(|how| &how.except);
-        for address in except {
-            let key = NeighbourKey::new(self.slot, VtepAddr::from(*address));
-            let row = Neighbour {
-                mac: [0; 6],
-                flags: neighbour::flag::EXEMPT,
-                last_seen: 0,
+    /// Adds whose the addresses are that the switch might answer for: a gateway's are those of its
+    /// host, and for the user's exceptions it never answers.
+    fn reserve(
+        &self,
+        state: &mut State,
+        fabric: &Fabric,
+        host: &Host,
+        vteps: &BTreeMap<VtepAddr, u32>,
+    ) {
+        let Some(suppress) = &self.segment.suppress else {
+            return;
+        };
+        let mut insert = |address: IpAddr, owner| {
+            let key = NeighbourKey::new(self.slot, VtepAddr::from(address));
+            state.insert(Id::Reserved(key), Spec::Slot(owner));
+        };
+        // Hosts are stations of a network without VLANs only.
+        let gateways = self.network.gateways.iter().filter(|_| self.vid.is_none());
+        for (name, addresses) in gateways {
+            let owner = if *name == host.name {
+                Some(self.host_port)
+            } else {
+                let peer = fabric.hosts.get(name);
+                let slot = peer.and_then(|peer| vteps.get(&VtepAddr::from(peer.underlay)));
+                slot.map(|slot| holder::of_vtep(*slot))
             };
-            state.insert(Id::Neighbour(key), Spec::Neighbour(row));
+            // Nobody here may be a gateway that cannot be reached from here.
+            let owner = owner.unwrap_or(neighbour::NOBODY);
+            for address in addresses {
+                insert(address.addr(), owner);
+            }
+        }
+        for address in &suppress.except {
+            insert(*address, neighbour::NOBODY);
         }
     }
 }

@@ -41,6 +41,7 @@ pub struct Maps {
     pub(super) holders: Array<MapData, Holder>,
     pub(super) held: HashMap<MapData, HeldKey, FdbKey>,
     pub(super) neighbours: HashMap<MapData, NeighbourKey, Neighbour>,
+    pub(super) reserved: HashMap<MapData, NeighbourKey, u32>,
     pub(super) port_stats: PerCpuArray<MapData, PortStats>,
     pub(super) drops: PerCpuArray<MapData, Drops>,
     pub(super) segments: Array<MapData, Segment>,
@@ -97,6 +98,7 @@ impl Maps {
             holders: array(&folder, "HOLDERS")?,
             held: hash(&folder, "HELD")?,
             neighbours: lru_hash(&folder, "NEIGHBOURS")?,
+            reserved: hash(&folder, "RESERVED")?,
             port_stats: per_cpu(&folder, "PORT_STATS")?,
             drops: per_cpu(&folder, "DROPS")?,
             segments: array(&folder, "SEGMENTS")?,
@@ -177,6 +179,11 @@ impl Maps {
     /// Returns the rows of `NEIGHBOURS`.
     pub fn neighbours(&self) -> Result<Vec<(NeighbourKey, Neighbour)>> {
         entries(&self.neighbours)
+    }
+
+    /// Returns the rows of `RESERVED`.
+    pub fn reserved(&self) -> Result<Vec<(NeighbourKey, u32)>> {
+        entries(&self.reserved)
     }
 
     /// Returns the rows of `ALLOWED`.

@@ -10,6 +10,7 @@ pub mod floor;
 pub(crate) mod holders;
 mod kernel;
 pub mod maps;
+mod members;
 mod membership;
 pub(crate) mod memory;
 pub mod netlink;

@@ -7,14 +7,16 @@ use vxnet_common::{
         fdb::{origin, place},
         holder::{self, Holder},
         local::Local,
-        neighbour,
-        port::{self, Port, PortVlans},
+        port::{Port, PortVlans},
         segment::Segment,
         vtep::{NextHop, Vtep},
     },
 };
 
-use super::maps::{Maps, absent_is_fine, entries};
+use super::{
+    maps::{Maps, absent_is_fine, entries},
+    members::Members,
+};
 use crate::state::{Id, Spec, State};
 
 /// Adds the rows that the maps hold.
@@ -25,25 +27,34 @@ pub(super) fn observe(maps: &Maps, state: &mut State) -> Result<()> {
     for (slot, row) in maps.vteps()? {
         state.insert(Id::Vtep(slot), Spec::Vtep(Box::new(without_way(row))));
     }
-    for (slot, row) in maps.ports()? {
-        state.insert(Id::Port(slot), Spec::Port(row));
+    let members = Members::read(maps)?;
+    for (slot, row) in &members.ports {
+        state.insert(Id::Port(*slot), Spec::Port(*row));
     }
-    for (slot, row) in maps.segments()? {
-        state.insert(Id::Segment(slot), Spec::Segment(Box::new(row)));
+    for (slot, row) in &members.segments {
+        state.insert(Id::Segment(*slot), Spec::Segment(Box::new(*row)));
     }
+    for (slot, row) in &members.port_vlans {
+        state.insert(Id::PortVlans(*slot), Spec::PortVlans(Box::new(*row)));
+    }
+    let mut strays = 0;
     for (key, row) in maps.fdb()? {
+        strays += usize::from(members.is_stray(&key, &row));
         if row.origin == origin::STATIC {
             state.insert(Id::Fdb(key), Spec::Fdb(row));
         }
     }
-    observe_ports(maps, state)?;
+    if strays != 0 {
+        state.insert(Id::Strays, Spec::Strays(strays));
+    }
+    for key in maps.allowed()? {
+        state.insert(Id::Allowed(key), Spec::Allowed);
+    }
     for (key, slot) in maps.vlans()? {
         state.insert(Id::Vlan(key), Spec::Slot(slot));
     }
-    for (key, row) in maps.neighbours()? {
-        if row.flags & neighbour::flag::EXEMPT != 0 {
-            state.insert(Id::Neighbour(key), Spec::Neighbour(row));
-        }
+    for (key, owner) in maps.reserved()? {
+        state.insert(Id::Reserved(key), Spec::Slot(owner));
     }
     for (key, slot) in entries(&maps.vtep_slots)? {
         state.insert(Id::VtepSlot(key), Spec::Slot(slot));
@@ -56,20 +67,6 @@ pub(super) fn observe(maps: &Maps, state: &mut State) -> Result<()> {
     }
     for (key, slot) in entries(&maps.port_slots)? {
         state.insert(Id::PortSlot(key), Spec::Slot(slot));
-    }
-    Ok(())
-}
-
-/// Adds what belongs to ports.
-fn observe_ports(maps: &Maps, state: &mut State) -> Result<()> {
-    for (slot, row) in maps.ports()? {
-        if row.flags & port::flag::TAGGED != 0 {
-            let vlans = Box::new(maps.port_vlans(slot)?);
-            state.insert(Id::PortVlans(slot), Spec::PortVlans(vlans));
-        }
-    }
-    for key in maps.allowed()? {
-        state.insert(Id::Allowed(key), Spec::Allowed);
     }
     Ok(())
 }
@@ -99,7 +96,7 @@ pub(super) fn set(maps: &mut Maps, id: &Id, spec: &Spec) -> Result<()> {
         (Id::Segment(slot), Spec::Segment(row)) => maps.segments.set(*slot, **row, 0)?,
         (Id::PortVlans(slot), Spec::PortVlans(row)) => maps.port_vlans.set(*slot, **row, 0)?,
         (Id::Allowed(key), Spec::Allowed) => maps.allowed.insert(key, 1, 0)?,
-        (Id::Neighbour(key), Spec::Neighbour(row)) => maps.neighbours.insert(key, row, 0)?,
+        (Id::Reserved(key), Spec::Slot(owner)) => maps.reserved.insert(key, owner, 0)?,
         (Id::Vlan(key), Spec::Slot(slot)) => maps.vlans.insert(key, slot, 0)?,
         (Id::Fdb(key), Spec::Fdb(row)) => maps.set_fdb(key, row)?,
         (Id::VtepSlot(key), Spec::Slot(slot)) => maps.vtep_slots.insert(key, slot, 0)?,
@@ -136,9 +133,13 @@ pub(super) fn remove(maps: &mut Maps, id: &Id) -> Result<()> {
         }
         Id::PortVlans(slot) => maps.port_vlans.set(*slot, PortVlans::NONE, 0)?,
         Id::Allowed(key) => absent_is_fine(maps.allowed.remove(key))?,
-        Id::Neighbour(key) => absent_is_fine(maps.neighbours.remove(key))?,
+        Id::Reserved(key) => absent_is_fine(maps.reserved.remove(key))?,
         Id::Vlan(key) => absent_is_fine(maps.vlans.remove(key))?,
         Id::Fdb(key) => maps.remove_fdb_row(key)?,
+        Id::Strays => {
+            let members = Members::read(maps)?;
+            maps.remove_fdb(|key, row| members.is_stray(key, row))?;
+        }
         Id::VtepSlot(key) => absent_is_fine(maps.vtep_slots.remove(key))?,
         Id::Flood(key) => absent_is_fine(maps.flood.remove(key))?,
         Id::Vni(key) => absent_is_fine(maps.vnis.remove(key))?,

@@ -15,7 +15,7 @@ use vxnet_common::{
         allowed::AllowedKey,
         fdb::{FdbEntry, FdbKey},
         local::Local,
-        neighbour::{Neighbour, NeighbourKey},
+        neighbour::NeighbourKey,
         port::{Port, PortVlans},
         segment::{FloodKey, Segment},
         vlan::VlanKey,
@@ -90,10 +90,13 @@ pub enum Id {
     Allowed(AllowedKey),
     /// A row of `PORTS`.
     Port(u32),
-    /// A row of `NEIGHBOURS` that the daemon writes.
-    Neighbour(NeighbourKey),
+    /// A row of `RESERVED`.
+    Reserved(NeighbourKey),
     /// A row of `FDB` that the daemon writes.
     Fdb(FdbKey),
+    /// Learned and manual rows of `FDB` whose place has left their segment: never desired, so that
+    /// they go with the next round, in one pass over the table however many ports have moved.
+    Strays,
     /// A row of `FLOOD`.
     Flood(FloodKey),
     /// A row of `SEGMENTS`.
@@ -135,7 +138,8 @@ pub enum Spec {
     Address,
     PortVlans(Box<PortVlans>),
     Allowed,
-    Neighbour(Neighbour),
+    /// How many there are.
+    Strays(usize),
     Local(Local),
     Vtep(Box<Vtep>),
     Slot(u32),
@@ -190,9 +194,9 @@ impl fmt::Display for Id {
             Self::PortMtu(link) => write!(out, "MTU of port {link}"),
             Self::PortVlans(slot) => write!(out, "VLAN row {slot}"),
             Self::Allowed(key) => write!(out, "allowed address of port {}", key.port),
-            Self::Neighbour(key) => {
+            Self::Reserved(key) => {
                 let address = VtepAddr::v6(key.address);
-                write!(out, "neighbour {address} of segment {}", key.segment)
+                write!(out, "reserved {address} of segment {}", key.segment)
             }
             Self::Vlan(key) => write!(out, "VLAN {} of network {}", key.vid, key.network),
             Self::Address(link, address) => write!(out, "address {address} on {link}"),
@@ -201,6 +205,7 @@ impl fmt::Display for Id {
             Self::VtepSlot(address) => write!(out, "VTEP {address}"),
             Self::Port(slot) => write!(out, "port row {slot}"),
             Self::Fdb(key) => write!(out, "FDB row {} of segment {}", Mac(key.mac), key.segment),
+            Self::Strays => write!(out, "FDB rows of places that left their segment"),
             Self::Flood(key) => {
                 write!(
                     out,

@@ -30,6 +30,8 @@ pub trait Rows: Tables {
     fn holder(&self, holder: u32) -> Holder;
     /// Returns the row of `HELD`.
     fn held(&self, key: &HeldKey) -> Option<FdbKey>;
+    /// Returns the row of `RESERVED`.
+    fn owner(&self, key: &NeighbourKey) -> Option<u32>;
     /// Returns whether the kernel has a route to a peer whose next hop is not resolved.
     fn has_route(&self, peer: u32) -> bool;
     /// Returns whether the link of a port lets nothing through.
@@ -51,6 +53,7 @@ pub struct Snapshot {
     pub vteps: BTreeMap<u32, Vtep>,
     pub allowed: BTreeSet<AllowedKey>,
     pub neighbours: BTreeMap<NeighbourKey, Neighbour>,
+    pub reserved: BTreeMap<NeighbourKey, u32>,
     /// In the order of the keys.
     pub fdb: Vec<(FdbKey, FdbEntry)>,
     pub holders: BTreeMap<u32, Holder>,
@@ -130,6 +133,10 @@ impl Rows for Snapshot {
 
     fn held(&self, key: &HeldKey) -> Option<FdbKey> {
         self.held.get(key).copied()
+    }
+
+    fn owner(&self, key: &NeighbourKey) -> Option<u32> {
+        self.reserved.get(key).copied()
     }
 
     fn has_route(&self, peer: u32) -> bool {

@@ -5,7 +5,7 @@ use vxnet_common::{
     forward::Tables as _,
     map::{
         fdb::{FdbKey, place},
-        neighbour::{NeighbourKey, flag},
+        neighbour::NeighbourKey,
     },
     neighbour,
     reason::Reason,
@@ -25,7 +25,15 @@ impl<R: Rows> Walk<'_, R> {
             }
         };
         let claim = match heard.claim {
-            Some(claim) => format!("{} is at {}", claim.address, claim.mac),
+            Some(claim) => {
+                let key = NeighbourKey::new(inside.segment_slot, claim.address);
+                let text = format!("{} is at {}", claim.address, claim.mac);
+                if neighbour::may_have(self.tables.owner(&key), inside.except) {
+                    text
+                } else {
+                    format!("{text}, which is not believed: the address is reserved")
+                }
+            }
             None => "nothing to be believed".to_owned(),
         };
         let Some(question) = heard.question else {
@@ -59,11 +67,14 @@ impl<R: Rows> Walk<'_, R> {
     fn known(&self, inside: &Inside<'_>, key: &NeighbourKey) -> Option<Mac> {
         let row = self.tables.neighbour(key)?;
         let ageing = inside.segment.ageing;
-        if row.flags & flag::EXEMPT != 0 || self.now.saturating_sub(row.last_seen) >= ageing {
+        if self.now.saturating_sub(row.last_seen) >= ageing {
             return None;
         }
         let mac = Mac(row.mac);
         let station = self.tables.fdb(&FdbKey::new(inside.segment_slot, mac))?;
+        if !neighbour::may_have(self.tables.owner(key), station.holder()) {
+            return None;
+        }
         let is_elsewhere = station.place != place::PORT || station.slot != inside.except;
         (station.is_live(self.now, ageing) && is_elsewhere).then_some(mac)
     }

@@ -9,7 +9,7 @@ use vxnet_common::{
     map::{
         allowed::{AllowedKey, family},
         fdb::{FdbEntry, FdbKey},
-        neighbour::{Neighbour, NeighbourKey},
+        neighbour::{self, Neighbour, NeighbourKey},
         port::Port,
         segment::{FloodKey, Segment, list},
     },
@@ -84,6 +84,19 @@ impl<'a, R: Rows> Watched<'a, R> {
             format!("segment {} {of} {}", key.segment, key.index),
             found.map(|slot| format!("slot {slot}")),
         );
+        found
+    }
+
+    /// Returns whose an address is, if the configuration says so.
+    pub(super) fn owner(&self, key: &NeighbourKey) -> Option<u32> {
+        let found = self.rows.owner(key);
+        let text = found.map(|owner| match owner {
+            neighbour::NOBODY => "never answered for".to_owned(),
+            owner => format!("only at holder {owner}"),
+        });
+        let address = VtepAddr::v6(key.address);
+        let key = format!("segment {} {address}", key.segment);
+        self.write("RESERVED", key, text);
         found
     }
 

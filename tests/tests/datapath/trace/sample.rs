@@ -6,7 +6,7 @@ use vxnet_common::map::{
     allowed::AllowedKey,
     fdb::{FROZEN, FdbEntry, FdbKey, NO_PLACE, flag as fdb_flag, origin, place},
     holder::{self, HeldKey, Holder},
-    neighbour::{Neighbour, NeighbourKey, flag as neighbour_flag},
+    neighbour::{NOBODY, Neighbour, NeighbourKey, flag as neighbour_flag},
     port::flag,
     segment,
 };
@@ -191,6 +191,7 @@ fn segments(world: &mut World, random: &mut Random) -> Result<()> {
 
 fn neighbours(world: &mut World, random: &mut Random) -> Result<()> {
     rows::clear(&mut world.neighbours)?;
+    rows::clear(&mut world.reserved)?;
     let now = world::now()?;
     for segment in SEGMENTS {
         for mac in STATIONS {
@@ -198,19 +199,19 @@ fn neighbours(world: &mut World, random: &mut Random) -> Result<()> {
                 if once_in(random, 3) {
                     continue;
                 }
-                let flags = pick(
-                    random,
-                    &[0, 0, 0, neighbour_flag::ROUTER, neighbour_flag::EXEMPT],
-                );
+                let flags = pick(random, &[0, 0, 0, neighbour_flag::ROUTER]);
                 let old = if once_in(random, 6) { 2 * AGEING } else { 0 };
                 let row = Neighbour {
                     mac,
                     flags,
                     last_seen: now.saturating_sub(old),
                 };
-                world
-                    .neighbours
-                    .insert(NeighbourKey::new(segment, address), row, 0)?;
+                let key = NeighbourKey::new(segment, address);
+                world.neighbours.insert(key, row, 0)?;
+                if once_in(random, 4) {
+                    let owners = [NOBODY, PORT_A, HOST, holder::of_vtep(ONE)];
+                    world.reserved.insert(key, pick(random, &owners), 0)?;
+                }
             }
         }
     }

@@ -23,6 +23,7 @@ pub(super) fn read(maps: &Maps) -> Result<Snapshot> {
         vteps: maps.vteps()?.into_iter().collect(),
         allowed: maps.allowed()?.into_iter().collect(),
         neighbours: maps.neighbours()?.into_iter().collect(),
+        reserved: maps.reserved()?.into_iter().collect(),
         fdb: maps.fdb()?,
         ..Snapshot::default()
     };

@@ -7,6 +7,7 @@ use vxnet_common::{
     map::{
         allowed::AllowedKey,
         fdb::{FdbEntry, FdbKey, origin, place},
+        holder,
         neighbour::{self, NeighbourKey},
         port::flag,
         segment,
@@ -160,9 +161,28 @@ fn arp_01_floods_and_suppression_are_the_segments() {
         row.flags,
         segment::flag::NO_UNKNOWN | segment::flag::SUPPRESS
     );
-    let key = NeighbourKey::new(slot, VtepAddr::from(virtual_address));
-    let Spec::Neighbour(exempt) = &state[&Id::Neighbour(key)] else {
-        panic!("no row");
+    let owner = |state: &State, address: IpAddr| {
+        let key = NeighbourKey::new(slot, VtepAddr::from(address));
+        state.get(&Id::Reserved(key)).cloned()
     };
-    assert_eq!(exempt.flags, neighbour::flag::EXEMPT);
+    let nobodys = Some(Spec::Slot(neighbour::NOBODY));
+    assert_eq!(owner(&state, virtual_address), nobodys);
+    let gateway: IpAddr = "192.168.124.1".parse().unwrap();
+    assert_eq!(owner(&state, gateway), Some(Spec::Slot(row.host_port)));
+
+    // The second host has a gateway too.
+    let red = fabric.networks.get_mut("red").unwrap();
+    let remote = "192.168.124.2/24".parse().unwrap();
+    red.gateways.insert("host2".into(), vec![remote]);
+    let (_, state) = settled(&fabric);
+    let Spec::Slot(peer) = state[&Id::VtepSlot(VtepAddr::from(underlay(4, 2)))] else {
+        panic!("no slot");
+    };
+    let its = Some(Spec::Slot(holder::of_vtep(peer)));
+    assert_eq!(owner(&state, remote.addr()), its);
+
+    // Without suppression nobody is heard.
+    plain(&mut fabric, "red").suppress = None;
+    let (_, state) = settled(&fabric);
+    assert_eq!(owner(&state, gateway), None);
 }
