@@ -27,6 +27,8 @@ pub struct Vxnet {
     daemon: Option<Background>,
     starts: u32,
     uses_clsact: bool,
+    /// How long the daemon may take until it is ready.
+    ready: Duration,
 }
 
 impl Vxnet {
@@ -48,7 +50,13 @@ impl Vxnet {
             daemon: None,
             starts: 0,
             uses_clsact: false,
+            ready: READY,
         })
+    }
+
+    /// Gives the daemon more time to get ready, for a large fabric.
+    pub fn be_patient(&mut self, ready: Duration) {
+        self.ready = ready;
     }
 
     /// The namespace that it runs in.
@@ -104,7 +112,7 @@ impl Vxnet {
         self.starts += 1;
         let log = self.directory.join(format!("daemon-{}.log", self.starts));
         let mut daemon = self.with_config(["daemon"]).spawn(&log)?;
-        daemon.wait_for("ready", READY)?;
+        daemon.wait_for("ready", self.ready)?;
         self.daemon = Some(daemon);
         Ok(())
     }

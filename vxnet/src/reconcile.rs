@@ -19,6 +19,9 @@ pub trait Host {
 
     /// Carries out one operation.
     fn apply(&mut self, op: &Op) -> impl Future<Output = Result<()>>;
+
+    /// Does what several operations have left to be done at once, before the next look.
+    fn settle(&mut self) -> impl Future<Output = Result<()>>;
 }
 
 /// Changes the host until it is as `desired` says, and returns the operations that it took.
@@ -33,6 +36,7 @@ pub async fn converge<H: Host>(
     let mut done = Vec::new();
     let mut failures = String::new();
     for _ in 0..ROUNDS {
+        host.settle().await?;
         let observed = host.observe().await?;
         let ops = plan(&observed.state, &desired(&observed)?);
         if ops.is_empty() {

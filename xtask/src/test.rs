@@ -105,6 +105,13 @@ const TARGETS: &[Target] = &[
         args: &["--release", "--test", "e2e"],
         threads: Some(2),
     },
+    // Last and alone: the kernel can do nothing else with links while thousands of them go.
+    Target {
+        name: "scale",
+        tier: Tier::E2e,
+        args: &["--release", "--test", "scale"],
+        threads: Some(1),
+    },
 ];
 
 impl Target {

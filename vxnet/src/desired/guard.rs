@@ -54,9 +54,15 @@ const HOOKS: [(&str, &str, &str); 3] = [
 
 /// Drops by the bridge's name, which needs the kernel's `nft_meta_bridge`.
 fn exact(bridges: &[&str]) -> String {
+    // One look-up, however many there are; and no set is empty.
+    let names = set(bridges);
     bridge_table(|bridge_match, _| {
-        let drop = |bridge| format!("meta {bridge_match} \"{bridge}\" drop");
-        bridges.iter().map(drop).collect()
+        let drop = format!("meta {bridge_match} {names} drop");
+        if bridges.is_empty() {
+            vec![]
+        } else {
+            vec![drop]
+        }
     })
 }
 
@@ -95,19 +101,24 @@ fn no_vxlan(bridges: &[&str], fabric: &Fabric, host: &Host) -> String {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let bridges: Vec<String> = bridges.iter().map(|name| format!("\"{name}\"")).collect();
-    let bridges = bridges.join(", ");
+    let bridges = set(bridges);
     let mut rules = Vec::new();
     for (family, vteps) in [("ip", vteps(true)), ("ip6", vteps(false))] {
         if !vteps.is_empty() {
             rules.push(format!(
-                "iifname {{ {bridges} }} {family} daddr {{ {vteps} }} udp dport {} drop",
+                "iifname {bridges} {family} daddr {{ {vteps} }} udp dport {} drop",
                 fabric.port
             ));
         }
     }
     let base = "type filter hook forward priority filter; policy accept;".to_owned();
     table("inet", [("no-vxlan".into(), base, rules)].into_iter())
+}
+
+/// Writes names of links as a set.
+fn set(links: &[&str]) -> String {
+    let links: Vec<String> = links.iter().map(|name| format!("\"{name}\"")).collect();
+    format!("{{ {} }}", links.join(", "))
 }
 
 /// Drops, behind our TC program, what an uplink received for another address than its own. The
@@ -140,10 +151,11 @@ fn table(family: &str, chains: impl Iterator<Item = Chain>) -> String {
 
 /// Returns the ports of bridges that are none of ours.
 fn foreign_ports<'a>(bridges: &[&str], facts: &'a Facts) -> Vec<&'a str> {
+    let bridges: BTreeSet<&str> = bridges.iter().copied().collect();
     let is_foreign = |link: &&Link| {
         link.master
             .and_then(|master| facts.links.get(&master))
-            .is_some_and(|master| master.kind == "bridge" && !bridges.contains(&&*master.name))
+            .is_some_and(|master| master.kind == "bridge" && !bridges.contains(&*master.name))
     };
     facts
         .links

@@ -23,6 +23,8 @@ use crate::{
 };
 use anyhow::{Context as _, Result};
 
+const NO_MAPS: &str = "the maps are gone";
+
 /// The kernel of this host, with vxnet's programs loaded.
 pub struct Kernel {
     paths: Paths,
@@ -41,6 +43,8 @@ pub struct Kernel {
     force: bool,
     /// The last look at the links, for operations that name one by ifindex.
     links: BTreeMap<u32, Seen>,
+    /// Whose addresses the table still holds.
+    gone: rows::Gone,
 }
 
 impl Kernel {
@@ -81,6 +85,7 @@ impl Kernel {
             last: None,
             force: false,
             links: BTreeMap::new(),
+            gone: rows::Gone::default(),
         })
     }
 
@@ -91,7 +96,7 @@ impl Kernel {
 
     /// Returns the maps.
     pub fn maps(&mut self) -> Result<&mut Maps> {
-        self.maps.as_mut().context("the maps are gone")
+        self.maps.as_mut().context(NO_MAPS)
     }
 
     /// Returns what the last look found.
@@ -240,7 +245,10 @@ impl Kernel {
             (Id::Program(ifindex, hook), Spec::Program(program)) => {
                 self.attach(*ifindex, *hook, &program.name)
             }
-            (id, spec) => rows::set(self.maps()?, id, spec),
+            (id, spec) => {
+                let maps = self.maps.as_mut().context(NO_MAPS)?;
+                rows::set(maps, &mut self.gone, id, spec)
+            }
         }
     }
 
@@ -262,7 +270,10 @@ impl Kernel {
                 let link = self.links.get(ifindex).map(|seen| seen.link.name.as_str());
                 attach::detach(&self.paths, *ifindex, link, *hook)
             }
-            (id, _) => rows::remove(self.maps()?, id),
+            (id, _) => {
+                let maps = self.maps.as_mut().context(NO_MAPS)?;
+                rows::remove(maps, &mut self.gone, id)
+            }
         }
     }
 
@@ -310,6 +321,13 @@ impl Host for Kernel {
         match op {
             Op::Create(id, spec) | Op::Change { id, to: spec, .. } => self.set(id, spec).await,
             Op::Delete(id, spec) => self.remove(id, spec).await,
+        }
+    }
+
+    async fn settle(&mut self) -> Result<()> {
+        match &mut self.maps {
+            Some(maps) => self.gone.forget(maps),
+            None => Ok(()),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The rows of the maps as things that are there or not, set and removed.
 
+use std::collections::HashSet;
+
 use anyhow::{Result, bail};
 use vxnet_common::{
     addr::VtepAddr,
     map::{
-        fdb::{origin, place},
+        fdb::origin,
         holder::{self, Holder},
         local::Local,
         port::{Port, PortVlans},
@@ -71,8 +73,8 @@ pub(super) fn observe(maps: &Maps, state: &mut State) -> Result<()> {
     Ok(())
 }
 
-/// Writes a row.
-pub(super) fn set(maps: &mut Maps, id: &Id, spec: &Spec) -> Result<()> {
+/// Writes a row; its former owner is added to `gone`.
+pub(super) fn set(maps: &mut Maps, gone: &mut Gone, id: &Id, spec: &Spec) -> Result<()> {
     match (id, spec) {
         (Id::Local, Spec::Local(row)) => maps.local.set(0, row, 0)?,
         (Id::Vtep(slot), Spec::Vtep(row)) => {
@@ -90,7 +92,7 @@ pub(super) fn set(maps: &mut Maps, id: &Id, spec: &Spec) -> Result<()> {
             let held = maps.ports.get(slot, 0)?;
             maps.ports.set(*slot, row, 0)?;
             if held.ifindex != 0 && held.ifindex != row.ifindex {
-                forget_port(maps, *slot)?;
+                gone.holder(maps, *slot)?;
             }
         }
         (Id::Segment(slot), Spec::Segment(row)) => maps.segments.set(*slot, **row, 0)?,
@@ -108,28 +110,21 @@ pub(super) fn set(maps: &mut Maps, id: &Id, spec: &Spec) -> Result<()> {
     Ok(())
 }
 
-/// Removes a row, and what was learned by it.
-pub(super) fn remove(maps: &mut Maps, id: &Id) -> Result<()> {
+/// Removes a row, and adds what it was to `gone`.
+pub(super) fn remove(maps: &mut Maps, gone: &mut Gone, id: &Id) -> Result<()> {
     match id {
         Id::Local => maps.local.set(0, NO_LOCAL, 0)?,
         Id::Vtep(slot) => {
             maps.vteps.set(*slot, Vtep::FREE, 0)?;
-            maps.remove_fdb(|_, row| row.place == place::VTEP && row.slot == *slot)?;
-            maps.holders
-                .set(holder::of_vtep(*slot), Holder::default(), 0)?;
+            gone.holder(maps, holder::of_vtep(*slot))?;
         }
         Id::Port(slot) => {
             maps.ports.set(*slot, Port::FREE, 0)?;
-            forget_port(maps, *slot)?;
+            gone.holder(maps, *slot)?;
         }
         Id::Segment(slot) => {
             maps.segments.set(*slot, Segment::FREE, 0)?;
-            maps.remove_fdb(|key, _| key.segment == *slot)?;
-            for (key, _) in maps.neighbours()? {
-                if key.segment == *slot {
-                    absent_is_fine(maps.neighbours.remove(&key))?;
-                }
-            }
+            gone.segments.insert(*slot);
         }
         Id::PortVlans(slot) => maps.port_vlans.set(*slot, PortVlans::NONE, 0)?,
         Id::Allowed(key) => absent_is_fine(maps.allowed.remove(key))?,
@@ -161,10 +156,41 @@ const NO_LOCAL: Local = Local {
     name: [0; 32],
 };
 
-/// Removes what was learned behind a port, and what it counted as a holder.
-fn forget_port(maps: &mut Maps, slot: u32) -> Result<()> {
-    maps.remove_fdb(|_, row| row.place == place::PORT && row.slot == slot)?;
-    Ok(maps.holders.set(slot, Holder::default(), 0)?)
+/// Who is gone, and whose addresses are still to be forgotten: gathered, because a look through the
+/// table takes as long for a thousand of them as for one.
+#[derive(Debug, Default)]
+pub(super) struct Gone {
+    /// Slots of segments.
+    segments: HashSet<u32>,
+    /// Ports and peers, by their rows of `HOLDERS`.
+    holders: HashSet<u32>,
+}
+
+impl Gone {
+    /// Adds a port or peer, and clears what it counted.
+    fn holder(&mut self, maps: &mut Maps, holder: u32) -> Result<()> {
+        self.holders.insert(holder);
+        Ok(maps.holders.set(holder, Holder::default(), 0)?)
+    }
+
+    /// Removes the addresses of all of them.
+    pub(super) fn forget(&mut self, maps: &mut Maps) -> Result<()> {
+        if self.segments.is_empty() && self.holders.is_empty() {
+            return Ok(());
+        }
+        maps.remove_fdb(|key, row| {
+            self.segments.contains(&key.segment) || self.holders.contains(&row.holder())
+        })?;
+        if !self.segments.is_empty() {
+            for (key, _) in maps.neighbours()? {
+                if self.segments.contains(&key.segment) {
+                    absent_is_fine(maps.neighbours.remove(&key))?;
+                }
+            }
+        }
+        *self = Self::default();
+        Ok(())
+    }
 }
 
 /// Returns a row of `VTEPS` without what the kernel writes into it.

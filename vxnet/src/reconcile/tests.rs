@@ -21,6 +21,8 @@ struct Troubled {
     /// Every operation that was tried.
     tried: Vec<String>,
     looks: usize,
+    /// Operations have left something to be settled.
+    is_unsettled: bool,
 }
 
 impl Troubled {
@@ -30,6 +32,7 @@ impl Troubled {
             before: Box::new(fault),
             tried: Vec::new(),
             looks: 0,
+            is_unsettled: false,
         }
     }
 
@@ -52,6 +55,7 @@ impl Troubled {
 
 impl Host for Troubled {
     async fn observe(&mut self) -> Result<Observed> {
+        ensure!(!self.is_unsettled, "a look at what is half done");
         self.looks += 1;
         Ok(self.machine.observed.clone())
     }
@@ -59,7 +63,13 @@ impl Host for Troubled {
     async fn apply(&mut self, op: &Op) -> Result<()> {
         self.tried.push(op.to_string());
         (self.before)(&mut self.machine, op)?;
+        self.is_unsettled = true;
         self.machine.apply(op)
+    }
+
+    async fn settle(&mut self) -> Result<()> {
+        self.is_unsettled = false;
+        Ok(())
     }
 }
 
@@ -257,6 +267,10 @@ impl Host for Restless {
     async fn apply(&mut self, op: &Op) -> Result<()> {
         self.0.apply(op).await
     }
+
+    async fn settle(&mut self) -> Result<()> {
+        self.0.settle().await
+    }
 }
 
 #[tokio::test]
@@ -282,6 +296,10 @@ async fn a_look_that_fails_is_the_error() {
 
         async fn apply(&mut self, op: &Op) -> Result<()> {
             panic!("{op} without having looked")
+        }
+
+        async fn settle(&mut self) -> Result<()> {
+            Ok(())
         }
     }
     let error = converge(&mut Blind, |_| Ok(State::new()))

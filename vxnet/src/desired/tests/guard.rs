@@ -34,18 +34,15 @@ fn the_guard_names_our_bridges_where_the_kernel_can() {
         table bridge vxnet {
             chain forward {
                 type filter hook forward priority filter; policy accept;
-                meta ibrname "br-blue" drop
-                meta ibrname "br-red" drop
+                meta ibrname { "br-blue", "br-red" } drop
             }
             chain input {
                 type filter hook input priority filter; policy accept;
-                meta ibrname "br-blue" drop
-                meta ibrname "br-red" drop
+                meta ibrname { "br-blue", "br-red" } drop
             }
             chain output {
                 type filter hook output priority filter; policy accept;
-                meta obrname "br-blue" drop
-                meta obrname "br-red" drop
+                meta obrname { "br-blue", "br-red" } drop
             }
         }
         table inet vxnet {
