@@ -8,6 +8,8 @@ mod segments;
 mod underlay;
 mod vteps;
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, bail};
 use vxnet_common::{addr::Mac, outer};
 
@@ -27,8 +29,9 @@ pub fn desired(fabric: &Fabric, host: &str, observed: &Observed) -> Result<State
     let (key, value) = underlay.forwarding();
     state.insert(Id::Sysctl(key), Spec::Sysctl(value));
     let networks: Vec<&Network> = fabric.networks_of(&host.name).collect();
+    let leading: BTreeSet<u32> = observed.facts.routes.values().copied().collect();
     for network in &networks {
-        refuse_foreign_link(network, host, &observed.facts)?;
+        refuse_foreign_link(network, host, &leading, &observed.facts)?;
         ports::refuse_trunk(network, host, &underlay, &observed.facts)?;
     }
     if !networks.is_empty() && !is_gro_link_foreign(&observed.facts) {
@@ -71,7 +74,14 @@ fn is_gro_link_foreign(facts: &Facts) -> bool {
 }
 
 /// Refuses to take over a link that is not there to hold guests: nothing has been changed yet.
-fn refuse_foreign_link(network: &Network, host: &Host, facts: &Facts) -> Result<()> {
+///
+/// Routes to the peers leave by the links in `leading`.
+fn refuse_foreign_link(
+    network: &Network,
+    host: &Host,
+    leading: &BTreeSet<u32>,
+    facts: &Facts,
+) -> Result<()> {
     let Some(link) = facts.link(&network.bridge) else {
         return Ok(());
     };
@@ -82,10 +92,7 @@ fn refuse_foreign_link(network: &Network, host: &Host, facts: &Facts) -> Result<
             network.name
         );
     }
-    let carries_underlay = facts
-        .routes
-        .values()
-        .any(|ifindex| *ifindex == link.ifindex)
+    let carries_underlay = leading.contains(&link.ifindex)
         || link.addresses.iter().any(|net| net.addr() == host.underlay);
     if carries_underlay {
         bail!(

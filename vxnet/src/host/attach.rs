@@ -39,7 +39,7 @@ impl fmt::Display for NoXdp {
     }
 }
 
-/// Returns the programs of ours that run on a link.
+/// Returns the program of ours that runs at a hook of a link.
 ///
 /// One that does not work on the pinned `maps` that its name needs is not current, whatever its
 /// tag: someone removed the pins, and new maps took their places.
@@ -48,12 +48,10 @@ pub(super) fn observe(
     way: Attachment,
     maps: Option<&BTreeMap<&str, BTreeSet<u32>>>,
     target: Target<'_>,
-) -> Vec<(Hook, Program)> {
-    [Hook::TcIngress, Hook::TcEgress, Hook::Xdp]
-        .into_iter()
-        .filter_map(|hook| Some((hook, running(paths, way, target, hook)?)))
-        .map(|(hook, info)| (hook, describe(&info, maps)))
-        .collect()
+    hook: Hook,
+) -> Option<Program> {
+    let info = running(paths, way, target, hook)?;
+    Some(describe(&info, maps))
 }
 
 /// Returns the program of ours that runs at a hook: only if its pin is there, or its filter.

@@ -133,11 +133,7 @@ impl Kernel {
             .retain(|ifindex| self.links.contains_key(ifindex));
         let tags = self.object.as_ref().map(|object| object.tags.clone());
         Ok(Facts {
-            links: self
-                .links
-                .iter()
-                .map(|(i, seen)| (*i, seen.link.clone()))
-                .collect(),
+            links: self.links.values().map(|seen| seen.link.clone()).collect(),
             routes,
             route_mtu,
             xdp_refused: self.xdp_refused.clone(),
@@ -212,15 +208,15 @@ impl Kernel {
         state.insert(Id::GroLink, Spec::GroLink { works });
     }
 
+    /// Programs of ours run only where there is a pin, or a note of a filter.
     fn observe_programs(&self, state: &mut State) {
+        let maps = self.object.as_ref().map(|object| &object.maps);
         for (ifindex, hook) in attach::pins(&self.paths) {
-            state.insert(Id::Program(ifindex, hook), Spec::Program(Program::PIN));
-        }
-        for seen in self.links.values() {
-            let maps = self.object.as_ref().map(|object| &object.maps);
-            for (hook, program) in attach::observe(&self.paths, self.way, maps, target(seen)) {
-                state.insert(Id::Program(seen.link.ifindex, hook), Spec::Program(program));
-            }
+            let seen = self.links.get(&ifindex);
+            let program = seen
+                .and_then(|seen| attach::observe(&self.paths, self.way, maps, target(seen), hook));
+            let program = program.unwrap_or(Program::PIN);
+            state.insert(Id::Program(ifindex, hook), Spec::Program(program));
         }
     }
 

@@ -323,7 +323,7 @@ async fn wanting_nothing_leaves_nothing() {
     host.tried.clear();
     converge(&mut host, |_| Ok(State::new())).await.unwrap();
     assert_eq!(host.machine.observed.state, State::new());
-    assert_eq!(host.machine.observed.facts.links, links);
+    assert_eq!(*host.machine.observed.facts.links, *links);
     let at = |line: &str| host.tried.iter().position(|tried| tried == line).unwrap();
     // XDP first, or it would strip for a TC program that is gone; the guard after its bridges.
     assert!(at("- xdp program of link 2") < at("- tc-ingress program of link 2"));

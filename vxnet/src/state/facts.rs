@@ -8,7 +8,7 @@ use std::{
 use ipnet::IpNet;
 use vxnet_common::addr::Mac;
 
-use super::{Hook, Id, Program, Spec, State};
+use super::{Hook, Id, Links, Program, Spec, State};
 
 /// One look at a host.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +21,7 @@ pub struct Observed {
 /// The links, routes and abilities of a host.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// By ifindex.
-    pub links: BTreeMap<u32, Link>,
+    pub links: Links,
     /// By peer: ifindex of the link that the route leaves by.
     pub routes: BTreeMap<IpAddr, u32>,
     /// By peer: MTU of the path, where a route or a router on the way has told one.
@@ -61,14 +60,12 @@ const SHARING: &[&str] = &["macvlan", "macvtap", "ipvlan", "ipvtap"];
 impl Facts {
     /// Returns the link of that name.
     pub fn link(&self, name: &str) -> Option<&Link> {
-        self.links.values().find(|link| link.name == name)
+        self.links.named(name)
     }
 
     /// Returns the ports of a bridge.
     pub fn ports_of(&self, bridge: u32) -> impl Iterator<Item = &Link> {
-        self.links
-            .values()
-            .filter(move |link| link.master == Some(bridge))
+        self.links.ports_of(bridge)
     }
 
     /// Returns whether XDP may strip frames on a link: only where nobody but the host itself takes

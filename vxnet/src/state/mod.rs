@@ -4,6 +4,7 @@
 //! in which things are made, and in reverse that in which they go.
 
 mod facts;
+mod links;
 mod slots;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
@@ -25,6 +26,7 @@ use vxnet_common::{
 
 pub use self::{
     facts::{Facts, Link, Observed},
+    links::Links,
     slots::allocate,
 };
 

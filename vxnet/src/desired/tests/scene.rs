@@ -136,7 +136,8 @@ impl Machine {
             is_ethernet: true,
             ..Link::default()
         };
-        self.observed.facts.links.entry(ifindex).or_insert(link)
+        let links = self.observed.facts.links.edit();
+        links.entry(ifindex).or_insert(link)
     }
 
     /// Adds a guest's tap to a bridge, as libvirt does.
@@ -152,15 +153,16 @@ impl Machine {
         };
         let ifindex = link.ifindex;
         let Observed { facts, state } = &mut self.observed;
-        facts.links.remove(&ifindex);
-        for link in facts.links.values_mut() {
+        let links = facts.links.edit();
+        links.remove(&ifindex);
+        for link in links.values_mut() {
             link.master.take_if(|master| *master == ifindex);
         }
         state.retain(|id, _| !matches!(id, Id::Program(on, _) if *on == ifindex));
     }
 
     pub(crate) fn link(&mut self, name: &str) -> &mut Link {
-        let mut links = self.observed.facts.links.values_mut();
+        let mut links = self.observed.facts.links.edit().values_mut();
         links.find(|link| link.name == name).expect(name)
     }
 
