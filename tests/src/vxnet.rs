@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::command::{Background, Cmd, Output};
+use crate::command::{Background, Cmd, DEFAULT_TIMEOUT, Output};
 use crate::netns::Netns;
 use crate::wait::eventually;
 
@@ -27,8 +27,8 @@ pub struct Vxnet {
     daemon: Option<Background>,
     starts: u32,
     uses_clsact: bool,
-    /// How long the daemon may take until it is ready.
-    ready: Duration,
+    /// How long the daemon may take until it is ready, and a teardown until all is gone.
+    patience: Duration,
 }
 
 impl Vxnet {
@@ -50,13 +50,13 @@ impl Vxnet {
             daemon: None,
             starts: 0,
             uses_clsact: false,
-            ready: READY,
+            patience: READY,
         })
     }
 
-    /// Gives the daemon more time to get ready, for a large fabric.
-    pub fn be_patient(&mut self, ready: Duration) {
-        self.ready = ready;
+    /// Gives it more time to get ready and to tear down, for a large fabric.
+    pub fn be_patient(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// The namespace that it runs in.
@@ -112,7 +112,7 @@ impl Vxnet {
         self.starts += 1;
         let log = self.directory.join(format!("daemon-{}.log", self.starts));
         let mut daemon = self.with_config(["daemon"]).spawn(&log)?;
-        daemon.wait_for("ready", self.ready)?;
+        daemon.wait_for("ready", self.patience)?;
         self.daemon = Some(daemon);
         Ok(())
     }
@@ -171,7 +171,8 @@ impl Vxnet {
     }
 
     pub fn teardown(&self) -> Result<String> {
-        self.command(["teardown", "--force"]).run()
+        let command = self.command(["teardown", "--force"]);
+        command.timeout(self.patience.max(DEFAULT_TIMEOUT)).run()
     }
 
     pub fn check(&self) -> Result<Output> {

@@ -32,7 +32,7 @@ pub use self::{
     uplink::uplink,
     verdict::{Lost, Receiver, ReceiverKind, Verdict},
     watched::Lookup,
-    words::{mode, vids},
+    words::{mode, ranges},
 };
 
 /// All that was found out about a frame.

@@ -248,3 +248,22 @@ fn p36_a_network_that_goes_unplugs_no_guest() -> Result<()> {
     ensure!(bridges.contains("br-blue"), "gone: {bridges}");
     Ok(())
 }
+
+/// Many links are removed as a group, whose number somebody else may use too.
+#[test]
+fn p36_a_teardown_takes_nobody_elses_links_along() -> Result<()> {
+    let mut lab = lab("group").network(Network::new("red", 20)).build()?;
+    let netns = lab.hypervisor(1)?.netns.clone();
+    let group = u32::from_be_bytes(*b"vxnt");
+    netns.ip("link add foreign type bridge")?;
+    netns.ip(&format!("link set foreign group {group}"))?;
+    lab.vxnet(1)?.stop()?;
+    lab.vxnet(1)?.teardown()?;
+    let links = netns.ip("-o link show")?;
+    ensure!(links.contains("foreign"), "gone: {links}");
+    ensure!(
+        !links.contains("br-") && !links.contains("vxa-"),
+        "left: {links}"
+    );
+    Ok(())
+}

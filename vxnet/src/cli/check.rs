@@ -8,12 +8,12 @@ use std::{
 };
 
 use serde::Serialize;
-use vxnet_common::addr::VlanId;
 
 use super::output;
 use crate::{
     config::{self, Report},
     model::{Fabric, Host, Network},
+    trace::ranges,
 };
 
 /// Check a fabric file, for all of its hosts and on any machine
@@ -179,7 +179,10 @@ fn ids(network: &Network) -> Vec<String> {
     let mut facts = Vec::new();
     if !vids.is_empty() {
         let noun = if vids.len() == 1 { "VLAN" } else { "VLANs" };
-        facts.push(format!("{noun} {}", ranges(&vids)));
+        facts.push(format!(
+            "{noun} {}",
+            ranges(vids.iter().map(|vid| vid.value()))
+        ));
     }
     match on_overlay[..] {
         [] => {}
@@ -188,17 +191,6 @@ fn ids(network: &Network) -> Vec<String> {
         _ => facts.push(format!("{} for VLANs", count(on_overlay.len(), "VNI"))),
     }
     facts
-}
-
-/// Returns ids in order, those that follow on each other as a range.
-fn ranges(vids: &[VlanId]) -> String {
-    let follows = |a: &VlanId, b: &VlanId| a.value() + 1 == b.value();
-    let range = |run: &[VlanId]| match run {
-        [first, .., last] => format!("{first}-{last}"),
-        run => run.iter().map(ToString::to_string).collect(),
-    };
-    let all: Vec<String> = vids.chunk_by(follows).map(range).collect();
-    all.join(" ")
 }
 
 fn ageing(network: &Network) -> Option<String> {

@@ -21,9 +21,12 @@ use super::{
     output::{self, Format, Row, or_dash},
     words::parse_mac,
 };
-use crate::host::{
-    Paths,
-    maps::{Maps, clock},
+use crate::{
+    host::{
+        Paths,
+        maps::{Maps, clock},
+    },
+    trace::ranges,
 };
 
 /// Verbs of `vxnet fdb`.
@@ -296,11 +299,7 @@ impl View {
         }
         let mut vids: Vec<u16> = of_network.iter().map(|(_, row)| row.vid).collect();
         vids.sort_unstable();
-        let vids = vids
-            .iter()
-            .map(u16::to_string)
-            .collect::<Vec<_>>()
-            .join(", ");
+        let vids = ranges(vids);
         match vlan {
             None => bail!("network {network} has VLANs\nhint: add --vlan, one of {vids}"),
             Some(_) if vids == "0" => {

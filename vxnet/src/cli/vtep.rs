@@ -7,9 +7,12 @@ use serde::Serialize;
 use vxnet_common::{addr::Mac, map::name_str};
 
 use super::output::{self, Format, Row, or_dash};
-use crate::host::{
-    Paths,
-    maps::{Maps, clock},
+use crate::{
+    host::{
+        Paths,
+        maps::{Maps, clock},
+    },
+    trace::ranges,
 };
 
 /// Verbs of `vxnet vtep`.
@@ -56,11 +59,10 @@ impl Row for Vtep {
     ];
 
     fn cells(&self) -> Vec<String> {
-        let vnis: Vec<String> = self.vnis.iter().map(u32::to_string).collect();
         vec![
             self.host.clone(),
             self.address.clone(),
-            vnis.join(","),
+            ranges(self.vnis.iter().copied()),
             self.rx_packets.to_string(),
             self.rx_bytes.to_string(),
             self.tx_packets.to_string(),

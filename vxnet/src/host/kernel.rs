@@ -45,6 +45,8 @@ pub struct Kernel {
     links: BTreeMap<u32, Seen>,
     /// Whose addresses the table still holds.
     gone: rows::Gone,
+    /// Links that are still to go.
+    doomed: Vec<String>,
 }
 
 impl Kernel {
@@ -86,6 +88,7 @@ impl Kernel {
             force: false,
             links: BTreeMap::new(),
             gone: rows::Gone::default(),
+            doomed: Vec::new(),
         })
     }
 
@@ -251,9 +254,16 @@ impl Kernel {
     async fn remove(&mut self, id: &Id, spec: &Spec) -> Result<()> {
         match (id, spec) {
             (Id::Sysctl(key), _) => sysctl::restore(&self.paths, key),
-            (Id::Guard, _) => nft::remove(),
-            (Id::Bridge(name), _) => self.netlink.remove_bridge(name, self.force).await,
-            (Id::Anchor(port), _) => self.netlink.remove_link(port).await,
+            (Id::Guard, _) => {
+                // No bridge is ever without it.
+                self.remove_doomed().await?;
+                nft::remove()
+            }
+            (Id::Bridge(name), _) => self.remove_bridge(name).await,
+            (Id::Anchor(port), _) => {
+                self.doomed.push(port.clone());
+                Ok(())
+            }
             (Id::GroLink, _) => self.netlink.remove_gro_link().await,
             (Id::Trunk(link), _) => trunk::remove(&self.paths, &self.netlink, link).await,
             (Id::Membership(link, group), _) => {
@@ -271,6 +281,26 @@ impl Kernel {
                 rows::remove(maps, &mut self.gone, id)
             }
         }
+    }
+
+    async fn remove_bridge(&mut self, name: &str) -> Result<()> {
+        if !self.netlink.release_bridge(name, self.force).await? {
+            return Ok(());
+        }
+        if self.force {
+            self.doomed.push(name.to_owned());
+            return Ok(());
+        }
+        // At once, before a guest comes in.
+        self.netlink.remove_link(name).await
+    }
+
+    async fn remove_doomed(&mut self) -> Result<()> {
+        if !self.doomed.is_empty() {
+            self.netlink.remove_links(&self.doomed).await?;
+            self.doomed.clear();
+        }
+        Ok(())
     }
 
     fn attach(&mut self, ifindex: u32, hook: Hook, name: &str) -> Result<()> {
@@ -321,6 +351,7 @@ impl Host for Kernel {
     }
 
     async fn settle(&mut self) -> Result<()> {
+        self.remove_doomed().await?;
         match &mut self.maps {
             Some(maps) => self.gone.forget(maps),
             None => Ok(()),

@@ -2,6 +2,7 @@
 
 mod flags;
 mod group;
+mod removal;
 mod seen;
 
 use std::{
@@ -198,12 +199,12 @@ impl Netlink {
             .context("cannot set the bridge up")
     }
 
-    /// Removes a bridge that vxnet made. One that it adopted stays, with its former address and
-    /// MTU; and one with guests in it stays unless forced, so that nobody is unplugged by a change
-    /// of the file.
-    pub(super) async fn remove_bridge(&self, name: &str, force: bool) -> Result<()> {
+    /// Lets go of a bridge, and returns whether it is to be removed: vxnet made it. One that it
+    /// adopted stays, with its former address and MTU; and one with guests in it stays unless
+    /// forced, so that nobody is unplugged by a change of the file.
+    pub(super) async fn release_bridge(&self, name: &str, force: bool) -> Result<bool> {
         let Some(seen) = self.find_bare(name).await? else {
-            return Ok(());
+            return Ok(false);
         };
         let ifindex = seen.link.ifindex;
         if let Some(former) = &seen.former {
@@ -212,13 +213,15 @@ impl Netlink {
                 .mtu(former.mtu)
                 .build();
             self.handle.link().set(message).execute().await?;
-            return self.set_alias(name, "").await;
+            self.set_alias(name, "").await?;
+            return Ok(false);
         }
         if !force && self.has_guests(ifindex).await? {
             log::warn!("bridge {name} is in no network any more, but has guests and stays");
-            return self.set_alias(name, "").await;
+            self.set_alias(name, "").await?;
+            return Ok(false);
         }
-        Ok(self.handle.link().del(ifindex).execute().await?)
+        Ok(true)
     }
 
     /// Returns whether a bridge has ports that are not ours. The kernel lists its ports only: among
@@ -294,14 +297,6 @@ impl Netlink {
             }
         }
         Ok(())
-    }
-
-    /// Removes a link of ours.
-    pub(super) async fn remove_link(&self, name: &str) -> Result<()> {
-        match self.find_bare(name).await? {
-            Some(seen) => Ok(self.handle.link().del(seen.link.ifindex).execute().await?),
-            None => Ok(()),
-        }
     }
 
     /// Adds an address to a link, or makes one that is there vxnet's own.

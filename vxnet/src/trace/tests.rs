@@ -425,8 +425,8 @@ fn manual_rows_are_told_from_learned_ones() {
 }
 
 #[test]
-fn vlans_are_listed_in_ranges() {
-    assert_eq!(vids([]), "");
-    assert_eq!(vids([1]), "1");
-    assert_eq!(vids([1, 2, 10, 11, 12, 4094]), "1,2,10-12,4094");
+fn ids_are_listed_in_ranges() {
+    assert_eq!(ranges([0u16; 0]), "");
+    assert_eq!(ranges([1u16]), "1");
+    assert_eq!(ranges([1u16, 2, 10, 11, 12, 4094]), "1,2,10-12,4094");
 }

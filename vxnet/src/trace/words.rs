@@ -77,7 +77,7 @@ pub fn mode(port: &Port, carries: impl Fn(u16) -> bool) -> String {
         };
     }
     let tagged = (1..RESERVED_VID).filter(|vid| *vid != port.pvid && carries(*vid));
-    let mut text = format!("trunk {}", vids(tagged));
+    let mut text = format!("trunk {}", ranges(tagged));
     if port.segment != NO_SLOT {
         let kind = if port.flags & flag::NATIVE_TAGGED != 0 {
             "native-tagged"
@@ -89,13 +89,13 @@ pub fn mode(port: &Port, carries: impl Fn(u16) -> bool) -> String {
     text
 }
 
-/// Returns VLANs as a list of ids and ranges; they must come in order.
-pub fn vids(vids: impl IntoIterator<Item = u16>) -> String {
-    let mut ranges: Vec<(u16, u16)> = Vec::new();
-    for vid in vids {
+/// Returns VLANs or VNIs as a list of ids and ranges; they must come in order.
+pub fn ranges(ids: impl IntoIterator<Item = impl Into<u32>>) -> String {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for id in ids.into_iter().map(Into::into) {
         match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == vid => *last = vid,
-            _ => ranges.push((vid, vid)),
+            Some((_, last)) if *last + 1 == id => *last = id,
+            _ => ranges.push((id, id)),
         }
     }
     let ranges: Vec<String> = ranges

@@ -79,7 +79,7 @@ fn check_sums_vlans_up() {
          ports\n\
          host hv2: underlay 192.168.1.12, ovs-network, trunk enp5s0f0 into ovs-network, 2 known \
          ports\n\
-         network ovs-network: VLANs 1001-1002, bridge ovsbr0, ageing 300 s, portgroups vlan-1001 \
+         network ovs-network: VLANs 1001,1002, bridge ovsbr0, ageing 300 s, portgroups vlan-1001 \
          vlan-1002 vlan-all, ports without a portgroup are blocked, nothing goes over the \
          underlay\n"
     );
@@ -87,7 +87,7 @@ fn check_sums_vlans_up() {
     let summary = text(&output.stdout);
     for part in [
         "trunk enp5s0f0 into office, untagged is VLAN 10",
-        "VLANs 10 20-29 40, VNI 5020 for VLAN 20, bridge br-office",
+        "VLANs 10,20-29,40, VNI 5020 for VLAN 20, bridge br-office",
         "ageing 600 to 3600 s, flooded to 239.0.0.20",
     ] {
         assert!(summary.contains(part), "{part:?} is not in:\n{summary}");
