@@ -199,9 +199,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_nothing_past_the_end() {
-        let frame = [0u8; 13];
-        assert_eq!(Ethernet::parse(&frame[..], 0), None);
+    fn attack9_nothing_is_read_past_the_end() {
+        for length in 0..Ethernet::LEN {
+            let frame = [0u8; Ethernet::LEN];
+            assert_eq!(Ethernet::parse(&frame[..length], 0), None, "{length}");
+        }
         let frame = [0u8; 14];
         assert!(Ethernet::parse(&frame[..], 0).is_some());
         assert_eq!(Ethernet::parse(&frame[..], 1), None);

@@ -110,7 +110,7 @@ fn r7348_golden_bytes() {
 }
 
 #[test]
-fn ecn_01_dscp_and_ecn_are_inherited() {
+fn p13_ecn_01_dscp_and_ecn_are_inherited() {
     check_port(PORT_A, |family| {
         let names = [
             "p13_ecn_00",

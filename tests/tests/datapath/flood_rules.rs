@@ -35,7 +35,7 @@ use crate::world::World;
 const MULTICAST: [u8; 6] = [1, 0, 0x5e, 0, 0, 9];
 
 #[test]
-fn each_kind_of_flood_can_be_off() {
+fn p01_each_kind_of_flood_can_be_off() {
     check(|world| {
         let family = world.family;
         let mut failures = Vec::new();

@@ -17,7 +17,10 @@ use vxnet_tests::frame::BROADCAST;
 
 use crate::case::{Case, check, on_port};
 use crate::counters::{Counter, growth};
-use crate::fabric::{A, AGEING, B, BLUE, EXPIRED, Family, PORT_A, PORT_B, PORT_C, STRANGER, plain};
+use crate::fabric::{
+    A, AGEING, AT_ONE, B, BLUE, EXPIRED, Family, ONE, PORT_A, PORT_B, PORT_C, STRANGER, TWO,
+    UPLINK, plain,
+};
 use crate::outcome::Receiver::Port;
 use crate::rows;
 use crate::test_run;
@@ -339,6 +342,36 @@ fn evpn_03_a24_attack8_an_address_that_moves_too_often_stays() {
             said == (kind::FLAPPING, BLUE, PORT_B, PORT_C, B),
             "{event:?}"
         );
+        Ok(Vec::new())
+    });
+}
+
+#[test]
+fn evpn_03_attack8_an_address_that_moves_between_peers_too_often_stays() {
+    check(|world| {
+        let key = FdbKey::new(BLUE, Mac(AT_ONE));
+        let says = |world: &World, peer| {
+            let packet = world.family.arrives(peer, &plain(AT_ONE, A, 60));
+            test_run::tc(
+                world.classifier("vx_uplink")?,
+                world.ifindex(UPLINK),
+                &packet,
+            )?;
+            anyhow::Ok(world.fdb.get(&key, 0)?)
+        };
+        for (moves, peer) in (1..).zip([TWO, ONE, TWO, ONE, TWO]) {
+            let row = says(world, peer)?;
+            ensure!(
+                (row.moves, row.slot) == (moves, peer),
+                "move {moves}: {row:?}"
+            );
+        }
+        let notices = counted(world, UPLINK, Reason::MacFlap, |world| {
+            let row = says(world, ONE)?;
+            ensure!((row.moves, row.slot) == (FROZEN, TWO), "{row:?}");
+            Ok(())
+        })?;
+        ensure!(notices == 1, "{notices} notices");
         Ok(Vec::new())
     });
 }

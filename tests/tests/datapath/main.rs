@@ -20,6 +20,7 @@ mod last_drops;
 mod limits;
 mod links;
 mod messages;
+mod networks;
 mod outcome;
 mod port;
 mod receive;

@@ -12,7 +12,7 @@ use crate::outcome::Receiver::Port;
 use crate::receive::{self, from_link};
 
 #[test]
-fn known_unicast_goes_to_its_port_as_it_is() {
+fn p04_p05_attack10_known_unicast_goes_to_its_port_as_it_is() {
     check_port(PORT_A, |_| {
         let arp = arp_reply((A, [10, 0, 0, 1].into()), (B, [10, 0, 0, 2].into()));
         let nested = ethernet(A, B, ETHERTYPE_IPV4, &datagram(A, B));

@@ -58,7 +58,7 @@ fn p32_spoofed_mac_addresses() {
                     ("p32_other_ethertype", plain(STRANGER, B, 60)),
                     ("p32_broadcast", plain(STRANGER, BROADCAST, 60)),
                     ("attack15_the_gateways", plain(GATEWAY_MAC, B, 60)),
-                    ("attack7_group", plain(BROADCAST, B, 60)),
+                    ("q_09_group", plain(BROADCAST, B, 60)),
                     (
                         "attack15_arp_hardware_address",
                         arp((A, BROADCAST), 1, (STRANGER, ip4(A)), ([0; 6], ip4(B))),
@@ -182,6 +182,9 @@ fn attack13_no_way_around_for_later_packets() {
     check_guarded(ALL, |_| {
         let mut odd = datagram(A, B);
         odd[23] = 0;
+        // Shorter than its own header (CVE-2016-10377).
+        let mut short = tcp(v4(A), v4(B), (1, 2), 3, b"x");
+        short[16..18].copy_from_slice(&[0, 8]);
         let mpls = [&[0, 0, 0x10, 64].repeat(63)[..], &[0, 0, 0x11, 64]].concat();
         let mpls = ethernet(A, B, 0x8847, &mpls);
         let spoof = || udp(Endpoint::new(A, v4(B).ip), v4(B), (1, 2), b"x");
@@ -189,6 +192,12 @@ fn attack13_no_way_around_for_later_packets() {
         vec![
             Case::delivered("attack13_protocol_0", odd.clone(), [(Port(PORT_B), odd)]),
             Case::dropped("attack13_then_spoofed", spoof(), Reason::SpoofedIp),
+            Case::delivered(
+                "attack13_total_length_8",
+                short.clone(),
+                [(Port(PORT_B), short)],
+            ),
+            Case::dropped("attack13_then_spoofed_too", spoof(), Reason::SpoofedIp),
             Case::delivered("attack13_64_labels", mpls.clone(), [(Port(PORT_B), mpls)]),
             Case::dropped("attack13_then_spoofed_again", spoof(), Reason::SpoofedIp),
             Case::delivered("attack13_then_good", good.clone(), [(Port(PORT_B), good)]),

@@ -40,7 +40,7 @@ fn a_row_is_refreshed_once_it_is_old_enough() {
 }
 
 #[test]
-fn p01_static_rows_do_not_expire() {
+fn static_rows_do_not_expire() {
     check(|world| {
         // Its clock says 0, which is as old as can be.
         let frame = datagram(A, GATEWAY_MAC);

@@ -17,8 +17,8 @@ use vxnet_tests::frame::{BROADCAST, arp_reply, arp_request};
 
 use crate::case::{Case, check, on_port, on_station};
 use crate::fabric::{
-    A, AGEING, AT_ONE, AT_TWO, B, BLUE, C, EXPIRED, Family, GATEWAY_MAC, HOST, ONE, PORT_A, PORT_B,
-    PORT_C, STRANGER, TWO,
+    A, AGEING, AT_ONE, AT_TWO, B, BLUE, C, D, EXPIRED, Family, GATEWAY_MAC, HOST, ONE, PORT_A,
+    PORT_B, PORT_C, RED, STRANGER, TWO,
 };
 use crate::flood::copies;
 use crate::green::{
@@ -86,6 +86,9 @@ fn stations(world: &mut World) -> Result<()> {
         GATEWAY_MAC,
         (neighbour_flag::ROUTER, 0),
     )?;
+    // In another network.
+    know(world, RED, ip4(D), D, (0, 0))?;
+    know(world, RED, ip6(D), D, (0, 0))?;
     know(world, BLUE, EXEMPT, B, (0, 0))?;
     reserve(world, BLUE, EXEMPT, NOBODY)?;
     reserve(world, BLUE, ip4(GATEWAY_MAC), HOST)?;
@@ -184,6 +187,11 @@ fn arp_01_arp_02_who_is_not_answered() {
             ("arp_01_place_expired", asks(EXPIRED)),
             ("arp_01_behind_the_same_port", asks(STRANGER)),
             ("arp_01_exempt", arp_request(A, ip4(A), EXEMPT)),
+            ("arp_01_known_in_another_network", asks(D)),
+            (
+                "arp_01_nd_known_in_another_network",
+                solicitation(A, ip6(A), ip6(D)),
+            ),
             ("arp_02_probe", to_all((A, nobody), ip4(B))),
             ("arp_02_gratuitous", to_all((A, ip4(A)), ip4(A))),
             ("arp_02_gratuitous_for_another", to_all((A, ip4(B)), ip4(B))),

@@ -18,7 +18,7 @@ fn outer(family: Family, change: impl FnOnce(&mut Outer)) -> Outer {
 }
 
 #[test]
-fn r7348_what_a_receiver_must_accept() {
+fn r7348_03_05_09_12_15_what_a_receiver_must_accept() {
     check_uplink(ONE, |family| {
         let inner = datagram(AT_ONE, A);
         let wrap = |change: &dyn Fn(&mut Outer)| outer(family, change).wrap(&inner);
@@ -42,7 +42,7 @@ fn r7348_what_a_receiver_must_accept() {
             ),
             ("r7348_12_checksum_zero", wrap(&|_| ())),
             (
-                "r7348_13_checksum_correct",
+                "r7348_15_checksum_correct",
                 wrap(&|outer| outer.checksum = true),
             ),
             ("r7348_15_checksum_not_verified", wrong_checksum),
@@ -60,8 +60,30 @@ fn r7348_what_a_receiver_must_accept() {
     });
 }
 
+/// VXLAN in VXLAN is payload: it does not matter for whom it looks.
 #[test]
-fn attack_only_known_peers_and_shared_networks() {
+fn attack6_five_deep_is_taken_out_once() {
+    check_uplink(ONE, |family| {
+        let again = |inner: Vec<u8>| {
+            let packet = family.arrives(ONE, &inner);
+            // On the inside it is from a station to a guest, and to this very VTEP above Ethernet.
+            [&A[..], &AT_ONE, &packet[12..]].concat()
+        };
+        let mut inner = datagram(AT_ONE, B);
+        for _ in 0..4 {
+            inner = again(inner);
+        }
+        let packet = family.arrives(ONE, &inner);
+        vec![Case::delivered(
+            "attack6_five_deep",
+            packet,
+            [(Port(PORT_A), inner)],
+        )]
+    });
+}
+
+#[test]
+fn r7348_01_19_22_p16_attack1_attack2_attack3_attack4_only_known_peers_and_shared_networks() {
     check_uplink(ONE, |family| {
         let inner = datagram(AT_ONE, A);
         let in_vni = |vni| family.sent_by(ONE, vni).wrap(&inner);

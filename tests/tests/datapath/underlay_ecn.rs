@@ -32,7 +32,7 @@ const ROWS: [(u8, u8, Option<u8>, &str); 16] = [
 const OUTER_DSCP: u8 = 0x28;
 
 #[test]
-fn ecn_02_decap_in_ipv4() {
+fn p14_ecn_02_ecn_03_decap_in_ipv4() {
     table(&datagram(AT_ONE, A), |frame, class| {
         frame[15] = class;
         frame[24..26].fill(0);
@@ -46,7 +46,7 @@ fn ecn_02_decap_in_ipv4() {
 }
 
 #[test]
-fn ecn_02_decap_in_ipv6() {
+fn p14_ecn_02_ecn_03_decap_in_ipv6() {
     table(&datagram6(AT_ONE, A), |frame, class| {
         frame[14] = 0x60 | class >> 4;
         frame[15] = class << 4 | frame[15] & 0x0f;

@@ -165,7 +165,7 @@ fn whole_super_packets_of_tcp_are_cut_for_taps_only() {
 
 /// A tag around the whole packet: it is of another network of the host's, on the same wire.
 #[test]
-fn q06_tagged_packets_of_the_underlay_enter_no_network() {
+fn tagged_packets_of_the_underlay_enter_no_network() {
     check(|world| {
         let inner = datagram(AT_ONE, A);
         let packet = world.family.arrives(ONE, &inner);

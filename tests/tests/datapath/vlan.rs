@@ -4,21 +4,22 @@ use vxnet_common::{map::port::PortVlans, reason::Reason};
 use vxnet_tests::frame::{BROADCAST, ethernet};
 
 use crate::case::{Case, check, check_port, check_station, check_uplink, on_station};
-use crate::counters::Counter;
-use crate::fabric::{
-    A, B, D, HOST, ONE, PORT_A, PORT_B, PORT_C, PORT_RED, STRANGER, datagram, datagram6, plain,
-};
+use crate::fabric::{A, B, HOST, ONE, PORT_A, PORT_B, STRANGER, datagram, datagram6, plain};
 use crate::green::{
     ACCESS_10, ACCESS_12, AT_ACCESS, AT_ONE_GREEN, AT_TAGGED, AT_TRUNK, AT_UNTAGGED, BLOCKED,
     GREEN_10, GREEN_12, HOST_GREEN, PHYSICAL, PORTS, TAGGED, TRUNK, TWICE, UNTAGGED, VNI_GREEN,
     leaves_tagged, tag,
 };
 use crate::outcome::Receiver::{self, Port, Vtep};
-use crate::receive::from_port;
 use crate::rows;
 
 /// Copies for all ports in a VLAN but one, with a tag or without.
-fn local_copies(vid: u16, priority: u16, except: u32, frame: &[u8]) -> Vec<(Receiver, Vec<u8>)> {
+pub(crate) fn local_copies(
+    vid: u16,
+    priority: u16,
+    except: u32,
+    frame: &[u8],
+) -> Vec<(Receiver, Vec<u8>)> {
     let copy = |slot| {
         Some(if leaves_tagged(slot, vid)? {
             (Port(slot), tag(vid, priority, frame))
@@ -428,66 +429,5 @@ fn a_port_that_left_the_vlan_gets_nothing_of_it() {
         let flood = [Case::delivered("flood", frame, copies)];
         failures.extend(on_station(world, ACCESS_10, &flood));
         Ok(failures)
-    });
-}
-
-#[test]
-fn p08_two_networks_never_cross() {
-    const VIDS: [u16; 14] = [
-        0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 4000, 4094,
-    ];
-    const BLUE_PORTS: [u32; 4] = [PORT_A, PORT_B, PORT_C, HOST];
-    let kinds = |src: [u8; 6], there: [u8; 6]| {
-        [
-            datagram(src, there),
-            datagram6(src, there),
-            datagram(src, [1, 0, 0x5e, 0, 0, 9]),
-            datagram6(src, [0x33, 0x33, 0, 0, 0, 9]),
-            datagram(src, BROADCAST),
-            datagram(src, STRANGER),
-            plain(src, there, 60),
-        ]
-    };
-    check(|world| {
-        let mut failures = Vec::new();
-        for (sender, src, there) in [
-            (PORT_A, A, AT_ACCESS),
-            (PORT_A, A, D),
-            (PORT_RED, D, AT_TRUNK),
-            (ACCESS_10, AT_ACCESS, B),
-            (PHYSICAL, AT_TAGGED, B),
-            (BLOCKED, STRANGER, A),
-        ] {
-            let own: Vec<u32> = match sender {
-                PORT_A => BLUE_PORTS.into(),
-                PORT_RED => vec![PORT_RED, crate::fabric::HOST_RED],
-                _ => PORTS.collect(),
-            };
-            for frame in kinds(src, there) {
-                let tagged = VIDS.iter().map(|vid| tag(*vid, 0, &frame));
-                for frame in tagged.chain([frame.clone()]) {
-                    let got = from_port(world, sender, &frame)?;
-                    let crosses = |counter: &Counter| matches!(counter, Counter::PortTx(slot) if !own.contains(slot));
-                    if got.counts.keys().any(crosses) {
-                        failures.push(format!("from {sender}: {got:?}"));
-                    }
-                }
-            }
-        }
-        Ok(failures)
-    });
-}
-
-/// The VNI decides, whatever else a peer says.
-#[test]
-fn p15_the_vlan_of_a_packet_is_that_of_its_vni() {
-    check_uplink(ONE, |family| {
-        let inner = datagram(AT_ONE_GREEN, TWICE);
-        let packet = family.sent_by(ONE, VNI_GREEN).wrap(&inner);
-        vec![Case::delivered(
-            "p15_twice",
-            packet,
-            [(Port(ACCESS_10), inner)],
-        )]
     });
 }

@@ -102,7 +102,7 @@ fn r7348_06_a_link_that_moves_to_another_bridge_leaves_no_address_behind() -> Re
 }
 
 #[test]
-fn q_03_a_portgroup_of_another_vlan_leaves_no_address_behind() -> Result<()> {
+fn q_05_q_08_a_portgroup_of_another_vlan_leaves_no_address_behind() -> Result<()> {
     let office = |vid| {
         Network::of_vlans("office", 100, &[1001, 1002]).portgroup("desk", &format!("vlan = {vid}"))
     };

@@ -39,7 +39,7 @@ fn wait_for_line(lab: &mut Lab, number: usize, within: Duration, line: &str) -> 
 }
 
 #[test]
-fn loop_between_two_ports_of_a_host_shuts_the_later_and_opens_it_again() -> Result<()> {
+fn attack26_loop_between_two_ports_of_a_host_shuts_the_later_and_opens_it_again() -> Result<()> {
     let mut lab = LabBuilder::new("loop")
         .hypervisors(&[Kind::Vxnet])
         .network(Network::new("blue", 10))
@@ -82,7 +82,7 @@ fn loop_between_two_ports_of_a_host_shuts_the_later_and_opens_it_again() -> Resu
 }
 
 #[test]
-fn loop_between_two_hosts_shuts_one_end() -> Result<()> {
+fn attack26_loop_between_two_hosts_shuts_one_end() -> Result<()> {
     let mut lab = two_hosts("loops")?;
     join(lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?)?;
     let line = "port vnet0 of network blue is shut: a loop leads back to port vnet0 of host hv1";
@@ -100,7 +100,7 @@ fn loop_between_two_hosts_shuts_one_end() -> Result<()> {
 }
 
 #[test]
-fn loop_in_one_direction_is_cut_where_its_probes_arrive() -> Result<()> {
+fn attack26_loop_in_one_direction_is_cut_where_its_probes_arrive() -> Result<()> {
     let mut lab = two_hosts("loopd")?;
     let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
     // What comes from the first host does not get through to the second.
@@ -113,7 +113,7 @@ fn loop_in_one_direction_is_cut_where_its_probes_arrive() -> Result<()> {
 
 /// A note that cannot be written is no reason to look away.
 #[test]
-fn loop_is_cut_and_opened_where_nothing_can_be_noted() -> Result<()> {
+fn attack26_loop_is_cut_and_opened_where_nothing_can_be_noted() -> Result<()> {
     let mut lab = LabBuilder::new("loopnote")
         .hypervisors(&[Kind::Vxnet])
         .network(Network::new("blue", 10))

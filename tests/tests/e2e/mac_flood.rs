@@ -117,6 +117,57 @@ fn attack7_a11_a_million_source_addresses_harm_nobody_else() -> Result<()> {
     Ok(())
 }
 
+/// As fast as it goes: what a portgroup allows is flooded, and nobody else loses a packet in a
+/// hundred.
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures of the storm")]
+fn attack26_a_broadcast_storm_harms_nobody_else() -> Result<()> {
+    const LIMIT: u64 = 500;
+    let mut lab = LabBuilder::new("storm")
+        .hypervisors(&[Kind::Vxnet, Kind::Vxnet])
+        .network(Network::new("blue", 10).portgroup("noisy", &format!("bum-limit = {LIMIT}")))
+        .in_portgroup(1, "vnet0", "noisy")
+        .guest("blue", 1, Port::Veth)
+        .guest("blue", 1, Port::Tap)
+        .guest("blue", 1, Port::Veth)
+        .guest("blue", 2, Port::Veth)
+        .build()?;
+    let [noisy, victim, neighbour] = [1, 2, 3].map(|index| lab.guest("blue", 1, index));
+    let (noisy, victim, neighbour) = (noisy?, victim?, neighbour?);
+    let far = lab.guest("blue", 2, 1)?;
+    lab.wait_for_ping(victim, far, Family::V4)?;
+    lab.wait_for_ping(victim, neighbour, Family::V4)?;
+    let port = noisy.port.clone();
+    let socket = PacketSocket::open(&noisy.netns, "eth0")?;
+    let ear = PacketSocket::open(&far.netns, "eth0")?;
+    let probes = [
+        Probe::start(&victim.netns, &far.netns, far.v4, RATE)?,
+        Probe::start(&victim.netns, &neighbour.netns, neighbour.v4, RATE)?,
+    ];
+    let frame = ethernet(noisy.mac, [0xff; 6], ETHERTYPE_TEST, &[0; 46]);
+    let started = Instant::now();
+    for _ in 0..FRAMES {
+        socket.send(&frame)?;
+    }
+    let took = started.elapsed();
+    println!("{FRAMES} broadcasts in {took:?}");
+    for probe in probes {
+        let seen = probe.finish()?;
+        println!("meanwhile {seen}");
+        ensure!(seen.lost * 100 <= seen.sent, "{seen}");
+    }
+    let heard = ear.collect(Duration::ZERO, |got| got == frame)?.len() as u64;
+    // A second's share may be used up at once, at both ends.
+    let most = LIMIT * (took.as_secs() + 2);
+    ensure!((1..=most).contains(&heard), "{heard} heard, {most} allowed");
+    let counted = lab.vxnet(1)?.drops_of(&port, "storm")?;
+    ensure!(
+        counted >= u64::from(FRAMES) - most,
+        "only {counted} of {FRAMES} were stopped"
+    );
+    Ok(())
+}
+
 /// Rows of a pinned map of hv1.
 fn pinned_rows(lab: &mut Lab, name: &str) -> Result<usize> {
     let path = lab.vxnet(1)?.pin_directory().join("maps").join(name);

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const RATE: u32 = 5000;
 /// The lab's own links can reorder on a busy machine: a round that shows some is followed by
 /// another. A path that lets segments overtake shows it in each.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 6;
 /// Bytes of a TCP segment in the labs.
 const SEGMENT: f64 = 1398.0;
 /// The share of segments that may be out of order above the kernel's own.
@@ -102,17 +102,17 @@ fn in_order(label: &str, receive: &str, wires: &[Wire]) -> Result<()> {
 }
 
 #[test]
-fn p18_flows_stay_in_order_through_tc() -> Result<()> {
+fn q_12_flows_stay_in_order_through_tc() -> Result<()> {
     in_order("ordertc", "tc", &[Wire::Mtu, Wire::Gso])
 }
 
 #[test]
-fn p18_flows_stay_in_order_through_xdp() -> Result<()> {
+fn q_12_flows_stay_in_order_through_xdp() -> Result<()> {
     in_order("orderxdp", "xdp", &[Wire::Mtu, Wire::Gso])
 }
 
 /// Only where checksums are finished on the wire, as on hardware.
 #[test]
-fn p18_flows_stay_in_order_straight_to_taps() -> Result<()> {
+fn q_12_flows_stay_in_order_straight_to_taps() -> Result<()> {
     in_order("orderdirect", "xdp-direct", &[Wire::Mtu])
 }

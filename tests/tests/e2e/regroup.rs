@@ -52,26 +52,26 @@ fn bulk(lab: &Lab) -> Result<()> {
 }
 
 #[test]
-fn p18_tcp_is_regrouped_for_taps() -> Result<()> {
+fn p17_tcp_is_regrouped_for_taps() -> Result<()> {
     bulk(&lab("regroup", Family::V4, Wire::Mtu)?)
 }
 
 #[test]
-fn p18_tcp_is_regrouped_for_taps_behind_ipv6() -> Result<()> {
+fn p17_tcp_is_regrouped_for_taps_behind_ipv6() -> Result<()> {
     bulk(&lab("regroupsix", Family::V6, Wire::Mtu)?)
 }
 
 /// Super-packets that cross the wire whole are cut and merged anew: a tap would get them in small
 /// frames otherwise.
 #[test]
-fn p18_encapsulated_super_packets_reach_taps_whole() -> Result<()> {
+fn attack10_p17_encapsulated_super_packets_reach_taps_whole() -> Result<()> {
     bulk(&lab("regroupgso", Family::V4, Wire::Gso)?)
 }
 
 /// They are cut before they lose their outer header: what UDP super-packets are cut into afterwards
 /// still looks like a tunnel's packets.
 #[test]
-fn p18_encapsulated_super_packets_of_udp_arrive() -> Result<()> {
+fn attack10_p17_encapsulated_super_packets_of_udp_arrive() -> Result<()> {
     let lab = LabBuilder::new("regroupudp")
         .wire(Wire::Gso)
         .every_host("receive = \"tc\"")
@@ -92,7 +92,7 @@ fn p18_encapsulated_super_packets_of_udp_arrive() -> Result<()> {
 
 /// A veth takes super-packets as they are: they need not be cut.
 #[test]
-fn p18_encapsulated_super_packets_reach_veths_uncut() -> Result<()> {
+fn attack10_p17_encapsulated_super_packets_reach_veths_uncut() -> Result<()> {
     let lab = LabBuilder::new("regroupno")
         .wire(Wire::Gso)
         .every_host("receive = \"tc\"")
@@ -115,7 +115,7 @@ fn p18_encapsulated_super_packets_reach_veths_uncut() -> Result<()> {
 
 /// What enters the overlay has nothing to do with the host's own input filter, large or small.
 #[test]
-fn p18_an_input_filter_of_the_host_does_not_matter() -> Result<()> {
+fn p17_an_input_filter_of_the_host_does_not_matter() -> Result<()> {
     let lab = lab("regroupfw", Family::V4, Wire::Mtu)?;
     let host = &lab.hypervisor(2)?.netns;
     host.line("nft -f -")

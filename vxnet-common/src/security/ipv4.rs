@@ -35,7 +35,10 @@ impl<T: Tables> Guard<'_, T> {
         let offset = Ethernet::LEN + header;
         // Ports are in the first fragment; without it the others are worth nothing.
         let is_first = u16::from_be_bytes(ip.frags) & FRAGMENT_OFFSET == 0;
-        let udp = if ip.proto == protocol::UDP && is_first {
+        let has_ports = ip.proto == protocol::UDP && is_first;
+        // What stands behind the packet's own end is padding, whatever it looks like.
+        let is_whole = u16::from_be_bytes(ip.tot_len) as usize >= header + UdpHdr::LEN;
+        let udp = if has_ports && is_whole {
             packet.read::<UdpHdr>(offset)
         } else {
             None
@@ -52,7 +55,11 @@ impl<T: Tables> Guard<'_, T> {
             }
         }
         let Some(udp) = udp else {
-            return Ok(());
+            return if has_ports {
+                self.unseen_v4(&ip)
+            } else {
+                Ok(())
+            };
         };
         let (source, destination) = ports(&udp);
         // A client looks at the destination only.
@@ -69,6 +76,22 @@ impl<T: Tables> Guard<'_, T> {
             && self.is_vtep(VtepAddr::v4(ip.dst_addr))
         {
             return Err(Reason::GuestVxlan);
+        }
+        Ok(())
+    }
+
+    /// Judges UDP that ends before its ports do. No station sends such a packet, and a check that
+    /// cannot see them must not guess (RFC 1858 section 3).
+    #[inline(always)]
+    fn unseen_v4(&self, ip: &Ipv4Hdr) -> Result<(), Reason> {
+        if self.checks(flag::NO_DHCP_SERVER) {
+            return Err(Reason::RogueDhcp);
+        }
+        if self.checks(flag::NO_VXLAN) && self.is_vtep(VtepAddr::v4(ip.dst_addr)) {
+            return Err(Reason::GuestVxlan);
+        }
+        if self.checks(flag::CHECK_MAC) {
+            return Err(Reason::SpoofedMac);
         }
         Ok(())
     }

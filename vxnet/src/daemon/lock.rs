@@ -1,7 +1,7 @@
 //! One vxnet changes a host at a time.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{Read as _, Write as _},
 };
 
@@ -19,8 +19,7 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock, or tells who holds it.
     pub fn take(paths: &Paths) -> Result<Self> {
-        fs::create_dir_all(&paths.run)
-            .with_context(|| format!("cannot create {}", paths.run.display()))?;
+        paths.create_run()?;
         let path = paths.run.join("lock");
         let file = OpenOptions::new()
             .create(true)

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -9,6 +10,9 @@ use anyhow::{Context as _, Result, bail};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 use crate::state::Hook;
+
+/// Permission of a folder's group and of everybody to write in it.
+const OTHERS_WRITE: u32 = 0o022;
 
 /// The folders of one vxnet instance.
 #[derive(Clone, Debug)]
@@ -30,13 +34,32 @@ impl Paths {
         self.pins.join("links")
     }
 
+    /// Makes the run folder, in which nobody else may put anything: what vxnet writes there must not
+    /// follow a link to somewhere else.
+    pub fn create_run(&self) -> Result<()> {
+        let run = self.run.display();
+        fs::create_dir_all(&self.run).with_context(|| format!("cannot create {run}"))?;
+        let found = fs::symlink_metadata(&self.run).with_context(|| format!("cannot see {run}"))?;
+        if !found.is_dir() {
+            bail!("{run} is a link to another folder\nhint: remove it, or name another --run-dir");
+        }
+        if found.uid() != nix::unistd::geteuid().as_raw() || found.mode() & OTHERS_WRITE != 0 {
+            bail!(
+                "others than you may write in {run}\nhint: `chown root {run}; chmod 755 {run}` \
+                 after a look at what is in it, or name another --run-dir"
+            );
+        }
+        Ok(())
+    }
+
     /// Makes the folders, and mounts a bpffs if the usual place for one is empty.
     pub fn create(&self) -> Result<()> {
         let usual = Path::new("/sys/fs/bpf");
         if self.pins.starts_with(usual) && !is_bpffs(usual) {
             mount(usual)?;
         }
-        for folder in [self.maps(), self.links(), self.run.clone()] {
+        self.create_run()?;
+        for folder in [self.maps(), self.links()] {
             fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot create {}", folder.display()))?;
         }
@@ -123,6 +146,32 @@ fn mount(at: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn attack28_the_run_folder_is_nobody_elses() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let base = std::env::temp_dir().join(format!("vxnet-run-{}", std::process::id()));
+        let in_folder = |name: &str| Paths {
+            pins: base.join("pins"),
+            run: base.join(name),
+        };
+        in_folder("own").create_run().unwrap();
+        in_folder("own").create_run().unwrap();
+        symlink(base.join("own"), base.join("link")).unwrap();
+        let error = in_folder("link").create_run().unwrap_err().to_string();
+        assert!(
+            error.contains("is a link") && error.contains("hint: "),
+            "{error}"
+        );
+        for mode in [0o775, 0o757, 0o1777] {
+            fs::set_permissions(base.join("own"), fs::Permissions::from_mode(mode)).unwrap();
+            let error = in_folder("own").create_run().unwrap_err().to_string();
+            assert!(error.contains("others than you"), "{mode:o}: {error}");
+        }
+        fs::set_permissions(base.join("own"), fs::Permissions::from_mode(0o750)).unwrap();
+        in_folder("own").create_run().unwrap();
+        fs::remove_dir_all(base).unwrap();
+    }
 
     #[test]
     fn teardown_removes_its_own_files_only() {

@@ -15,7 +15,7 @@ const MULTICAST: &str = include_str!("../../../examples/multicast.toml");
 const OVERLAY_VLANS: &str = include_str!("../../../examples/overlay-vlans.toml");
 
 #[test]
-fn the_examples_are_accepted() {
+fn r7348_07_the_examples_are_accepted() {
     let fabric = accepted(TWO_HOSTS);
     assert_eq!(fabric.port, 4789);
     assert_eq!(

@@ -58,7 +58,7 @@ fn hosts_of_a_network_share_an_address_family() {
 }
 
 #[test]
-fn ids_and_bridges_are_unique() {
+fn p16_ids_and_bridges_are_unique() {
     let duplicate = network("bridge = \"br0\"\nvni = 11");
     let report = refused(&duplicate);
     let [found] = report.diagnostics() else {
@@ -108,7 +108,7 @@ fn hosts_of_a_network_are_known() {
 }
 
 #[test]
-fn mtu_limits() {
+fn p23_mtu_limits() {
     let text = |mtu| with("vni = 10", &format!("vni = 10\nmtu = {mtu}"));
     for mtu in [576, 1450, 8950, 65485] {
         assert_eq!(accepted(&text(mtu)).networks["n"].mtu, Some(mtu));

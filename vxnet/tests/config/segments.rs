@@ -266,7 +266,7 @@ fn ageing_of_a_vlan() {
 }
 
 #[test]
-fn vnis_are_unique_among_networks_and_vlans() {
+fn p16_vnis_are_unique_among_networks_and_vlans() {
     let with_vlan_20 = |vni| {
         vlan_with(
             "vni = 5010",

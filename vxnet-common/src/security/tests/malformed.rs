@@ -82,3 +82,42 @@ fn attack13_no_frame_of_any_bytes_panics() {
         }
     }
 }
+
+#[test]
+fn attack14_fragments_too_short_for_ports() {
+    let checks = [
+        (flag::NO_DHCP_SERVER, VICTIM_V4, DHCP),
+        (flag::NO_VXLAN, PEER, VXLAN),
+        (flag::CHECK_MAC, VICTIM_V4, MAC),
+        (flag::CHECK_IP, VICTIM_V4, PASS),
+    ];
+    let full = udp(50000, 5000, &[0; 8]);
+    for more in [0u16, 0x2000] {
+        for (flags, to, verdict) in checks {
+            for len in 0..8 {
+                let short = v4_with(OWN_V4, to, 17, more, 0, &full[..len]);
+                assert_eq!(judge(flags, &short), verdict, "{len} bytes, {flags:#x}");
+                // Padded to the least that Ethernet has: what looks like ports is none.
+                let padded = [&short[..], &[0; 26]].concat();
+                assert_eq!(judge(flags, &padded), verdict, "{len}, padded, {flags:#x}");
+            }
+            let whole = v4_with(OWN_V4, to, 17, more, 0, &full);
+            assert_eq!(judge(flags, &whole), PASS, "{flags:#x}");
+            // Every fragment that begins at 0 is judged by its own ports, so one that lies over
+            // another says nothing new; and what begins later has none, up to the ping of death.
+            for field in [1, 2, 0x1fff, 0x2001] {
+                let later = v4_with(OWN_V4, to, 17, field, 0, &full);
+                assert_eq!(judge(flags, &later), PASS, "offset {field}");
+            }
+        }
+    }
+    // Without any check nothing is dropped, and TCP is not asked for ports.
+    assert_eq!(judge(0, &v4(OWN_V4, PEER, 17, &full[..3])), PASS);
+    assert_eq!(
+        judge(
+            flag::SECURITY & !flag::LOCKED,
+            &v4(OWN_V4, PEER, 6, &full[..3])
+        ),
+        PASS
+    );
+}

@@ -183,7 +183,9 @@ pub(super) fn v4_with(
     words: u8,
     l4: &[u8],
 ) -> Vec<u8> {
-    let mut payload = Vec::from([0x45 + words, 0, 0, 0, 0, 0]);
+    let length = 20 + 4 * u16::from(words) + u16::try_from(l4.len()).expect("short");
+    let [high, low] = length.to_be_bytes();
+    let mut payload = Vec::from([0x45 + words, 0, high, low, 0, 0]);
     payload.extend(frags.to_be_bytes());
     payload.extend([64, protocol, 0, 0]);
     payload.extend(from);

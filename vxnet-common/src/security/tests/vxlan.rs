@@ -56,7 +56,18 @@ fn attack5_vxlan_into_the_underlay() {
             PASS,
         ),
         ("TCP", flags, v4(OWN_V4, PEER, 6, &vxlan), PASS),
-        ("cut off", flags, v4(OWN_V4, PEER, 17, &vxlan[..7]), PASS),
+        (
+            "attack14 cut off",
+            flags,
+            v4(OWN_V4, PEER, 17, &vxlan[..7]),
+            VXLAN,
+        ),
+        (
+            "attack14 cut off, to another guest",
+            flags,
+            v4(OWN_V4, VICTIM_V4, 17, &vxlan[..7]),
+            PASS,
+        ),
         ("allowed", others, v4(OWN_V4, PEER, 17, &vxlan), PASS),
         (
             "to a group of the underlay",

@@ -36,8 +36,8 @@ fn a_segment_is_named_by_network_and_vlan() {
     assert!(plain.segment("red", None).is_err());
     let vlans = view(&[1002, 1001]);
     assert_eq!(vlans.segment("blue", Some(1001)).unwrap().0, 2);
-    assert!(error(&vlans, None).ends_with("add --vlan, one of 1001, 1002"));
-    assert!(error(&vlans, Some(7)).ends_with("it has 1001, 1002"));
+    assert!(error(&vlans, None).ends_with("add --vlan, one of 1001,1002"));
+    assert!(error(&vlans, Some(7)).ends_with("it has 1001,1002"));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_filter_that_names_no_vlan_is_refused() {
     };
     assert!(error(&vlans, None, 99).starts_with("no network has VLAN 99 on this host\nhint: "));
     assert!(error(&plain, None, 0).starts_with("no network has VLAN 0 "));
-    assert!(error(&vlans, Some("blue"), 99).ends_with("it has 1001, 1002"));
+    assert!(error(&vlans, Some("blue"), 99).ends_with("it has 1001,1002"));
     assert!(error(&plain, Some("blue"), 99).contains("has no VLANs"));
 }
 

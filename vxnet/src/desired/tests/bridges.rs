@@ -94,3 +94,11 @@ fn the_mtu_follows_the_narrowest_path_to_a_peer_down_to_a_floor() {
         );
     }
 }
+
+#[test]
+fn p25_a_bridge_that_was_there_gets_the_networks_mtu() {
+    let fabric = red_fabric(4);
+    let mut machine = Machine::new(4);
+    machine.add("br-red", "bridge", None).mtu = 9000;
+    assert_eq!(bridge(&of(&fabric, &machine), "br-red").mtu, 1450);
+}

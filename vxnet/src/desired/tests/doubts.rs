@@ -25,7 +25,7 @@ fn a_named_uplink_that_does_not_exist_is_doubtful_but_keeps_nothing_from_working
 }
 
 #[test]
-fn a_host_without_its_underlay_address_is_doubtful_and_so_is_too_large_an_mtu() {
+fn r7348_18_a_host_without_its_underlay_address_is_doubtful_and_so_is_too_large_an_mtu() {
     let machine = Machine::new(4);
     let mut fabric = red_fabric(4);
     fabric.hosts.get_mut("host1").unwrap().underlay = "203.0.113.9".parse().unwrap();

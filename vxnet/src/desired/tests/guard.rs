@@ -67,6 +67,19 @@ fn the_guard_names_our_bridges_where_the_kernel_can() {
     assert_eq!(fenced, expected + &fence, "where XDP may strip");
 }
 
+/// What a guest sends to an address of the host's may be led to a VTEP by rules of the host's.
+#[test]
+fn attack5_guests_reach_no_vtep_through_the_host() {
+    for (version, rule) in [
+        (4, "ip daddr { 172.31.0.121, 172.31.0.122, 172.31.0.123 }"),
+        (6, "ip6 daddr { 2001:db8::1, 2001:db8::2, 2001:db8::3 }"),
+    ] {
+        let rules = guard(&of(&fabric(version), &Machine::new(version))).to_owned();
+        let expected = format!("iifname {{ \"br-blue\", \"br-red\" }} {rule} udp dport 4789 drop");
+        assert!(rules.contains(&expected), "{expected}\n{rules}");
+    }
+}
+
 #[test]
 fn the_guard_spares_foreign_bridges_where_the_kernel_cannot() {
     let mut fabric = red_fabric(4);
