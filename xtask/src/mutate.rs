@@ -113,3 +113,22 @@ fn mutate(root: &Path, mutation: &Mutation) -> Result<String> {
     );
     Ok(source.replacen(find, &mutation.replace, 1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An entry whose text is gone would stop a run of hours, and nobody runs it daily.
+    #[test]
+    fn every_entry_of_the_list_has_its_text_once() {
+        let root = cargo::root();
+        let text = fs::read_to_string(root.join(LIST)).unwrap();
+        let failures: Vec<String> = list::parse(&text)
+            .unwrap()
+            .iter()
+            .filter_map(|mutation| mutate(&root, mutation).err())
+            .map(|error| format!("{error:#}"))
+            .collect();
+        assert!(failures.is_empty(), "{failures:#?}");
+    }
+}
