@@ -20,8 +20,8 @@ use tree::{Tree, Verdict};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Try only the mutants whose name contains this
-    name: Option<String>,
+    /// Try only the mutants whose name contains one of these
+    names: Vec<String>,
 }
 
 const LIST: &str = "xtask/mutations.txt";
@@ -30,15 +30,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let text = fs::read_to_string(cargo::root().join(LIST))
         .with_context(|| format!("cannot read {LIST}"))?;
     let mutations = list::parse(&text).with_context(|| LIST.to_owned())?;
-    let name = options.name.as_deref().unwrap_or_default();
-    let mutations: Vec<_> = mutations
-        .into_iter()
-        .filter(|mutation| mutation.name.contains(name))
-        .collect();
-    ensure!(
-        !mutations.is_empty(),
-        "no mutant has `{name}` in its name\nhint: see {LIST}"
-    );
+    for name in &options.names {
+        ensure!(
+            mutations.iter().any(|other| other.name.contains(name)),
+            "no mutant has `{name}` in its name\nhint: see {LIST}"
+        );
+    }
+    let is_chosen = |mutation: &Mutation| {
+        let names = &options.names;
+        names.is_empty() || names.iter().any(|name| mutation.name.contains(name))
+    };
+    let mutations: Vec<_> = mutations.into_iter().filter(is_chosen).collect();
 
     let datapath = privilege::lacking()?.is_empty();
     toolchain::ensure_bpf()?;
