@@ -173,13 +173,15 @@ impl Gone {
         Ok(maps.holders.set(holder, Holder::default(), 0)?)
     }
 
-    /// Removes the addresses of all of them.
+    /// Removes the addresses of all of them. The daemon's own rows go by themselves, and may be those
+    /// of whoever has the slot now.
     pub(super) fn forget(&mut self, maps: &mut Maps) -> Result<()> {
         if self.segments.is_empty() && self.holders.is_empty() {
             return Ok(());
         }
         maps.remove_fdb(|key, row| {
-            self.segments.contains(&key.segment) || self.holders.contains(&row.holder())
+            row.origin != origin::STATIC
+                && (self.segments.contains(&key.segment) || self.holders.contains(&row.holder()))
         })?;
         if !self.segments.is_empty() {
             for (key, _) in maps.neighbours()? {
