@@ -81,8 +81,8 @@ reasons! {
         "nothing to do if another VXLAN device uses the address; else see the sender's fabric file for the `underlay` of this host";
     FdbFull = 23, "fdb_full", "the FDB is full, so the frame was forwarded but its source not learned (not a drop)",
         "see `vxnet port show --detail` for the port with too many addresses, and set an `fdb-limit` in its portgroup";
-    Tagged = 24, "tagged", "the frame has a VLAN tag, but its network is not VLAN-aware",
-        "make the network VLAN-aware with `vlans`, or take the VLAN off the guest's interface";
+    Tagged = 24, "tagged", "the frame has a tag that its network does not know: any VLAN where none is, a service tag, or one tag in another",
+        "take the tag off the guest's interface, or make the network VLAN-aware with `vlans`: then single tags of 802.1Q pass";
     RedirectFailed = 25, "redirect_failed", "the kernel could not hand the frame to the link",
         "see `ip -s link` for a port that is down; a tap drops while nobody reads it (the VM is off)";
     NoVlan = 26, "no_vlan", "the frame has no VLAN: the port has no portgroup, or takes tagged frames only",

@@ -20,7 +20,7 @@ use vxnet_common::{
         neighbour::{Neighbour, NeighbourKey},
         port::{Port, PortVlans},
         segment::{FloodKey, Segment},
-        stats::{Drops, PortStats, VtepStats},
+        stats::{Drops, GONE_PORTS, GONE_VTEPS, PortStats, VtepStats},
         vlan::VlanKey,
         vtep::Vtep,
     },
@@ -42,9 +42,9 @@ pub(crate) static PORT_VLANS: Array<PortVlans> = Array::pinned(MAX_PORTS, 0);
 pub(crate) static ALLOWED: HashMap<AllowedKey, u32> =
     HashMap::pinned(MAX_ALLOWED, BPF_F_NO_PREALLOC);
 #[map]
-pub(crate) static PORT_STATS: PerCpuArray<PortStats> = PerCpuArray::pinned(MAX_PORTS, 0);
+pub(crate) static PORT_STATS: PerCpuArray<PortStats> = PerCpuArray::pinned(GONE_PORTS + 1, 0);
 #[map]
-pub(crate) static DROPS: PerCpuArray<Drops> = PerCpuArray::pinned(MAX_PORTS, 0);
+pub(crate) static DROPS: PerCpuArray<Drops> = PerCpuArray::pinned(GONE_PORTS + 1, 0);
 #[map]
 pub(crate) static LAST_DROPS: Array<Dropped> = Array::pinned(Reason::SLOTS * dropped::KEPT, 0);
 #[map]
@@ -71,7 +71,7 @@ pub(crate) static VTEP_SLOTS: HashMap<VtepAddr, u32> = HashMap::pinned(MAX_VTEPS
 #[map]
 pub(crate) static VTEP_CACHE: Array<u32> = Array::pinned(1 << cache::VTEP_BITS, 0);
 #[map]
-pub(crate) static VTEP_STATS: PerCpuArray<VtepStats> = PerCpuArray::pinned(MAX_VTEPS, 0);
+pub(crate) static VTEP_STATS: PerCpuArray<VtepStats> = PerCpuArray::pinned(GONE_VTEPS + 1, 0);
 
 // Rows are allocated as they come: a full table takes 100 MB.
 #[map]

@@ -123,3 +123,49 @@ fn q_05_q_08_a_portgroup_of_another_vlan_leaves_no_address_behind() -> Result<()
     reload(vxnet, &config)?;
     forgotten(vxnet, "office", STRANGER)
 }
+
+#[test]
+fn a19_who_gets_the_place_of_another_port_begins_at_zero() -> Result<()> {
+    let mut lab = LabBuilder::new("successor")
+        .hypervisors(&[Kind::Vxnet])
+        .network(Network::new("blue", 10))
+        .guest("blue", 1, Port::Veth)
+        .build()?;
+    let port = lab.guest("blue", 1, 1)?.port.clone();
+    let station = &Station::all(&lab)?[0];
+    for _ in 0..10 {
+        // From a group: nobody is.
+        station.send(&test_frame([0x53; 6], BROADCAST))?;
+    }
+    let netns = lab.hypervisor(1)?.netns.clone();
+    let vxnet = lab.vxnet(1)?;
+    ensure!(vxnet.drops_of(&port, "bad_source")? == 10, "not counted");
+    netns.ip(&format!("link set {port} nomaster"))?;
+    let has_port = |vxnet: &Vxnet| -> Result<bool> {
+        Ok(vxnet
+            .rows("port show")?
+            .iter()
+            .any(|row| row["port"] == port.as_str()))
+    };
+    eventually(PATIENCE, || {
+        ensure!(!has_port(vxnet)?, "{port} is still there");
+        Ok(())
+    })?;
+    let next = lab.plug("blue", 1, Port::Veth)?.port.clone();
+    let vxnet = lab.vxnet(1)?;
+    ensure!(
+        vxnet.drops_of(&next, "bad_source")? == 0,
+        "blamed for another's"
+    );
+    let last = vxnet.rows("drop show --last")?;
+    let blamed = last
+        .iter()
+        .any(|row| row["reason"] == "bad_source" && row["port"] == next.as_str());
+    ensure!(!last.is_empty() && !blamed, "{last:?}");
+    let account = vxnet.json("verify")?;
+    ensure!(
+        account["balanced"] == true && account["dropped"].as_u64() >= Some(10),
+        "{account}"
+    );
+    Ok(())
+}

@@ -267,3 +267,37 @@ fn p36_a_teardown_takes_nobody_elses_links_along() -> Result<()> {
     );
     Ok(())
 }
+
+/// A removal that was killed leaves its mark on links that are in use again.
+#[test]
+fn p36_a_removal_that_was_killed_costs_nobody_a_bridge() -> Result<()> {
+    let mut lab = lab("marked").network(Network::new("red", 20)).build()?;
+    let netns = lab.hypervisor(1)?.netns.clone();
+    let group = u32::from_be_bytes(*b"vxnt");
+    let anchors = || netns.ip("-o link show master br-blue");
+    netns.ip(&format!("link set br-blue group {group}"))?;
+    let before = (netns.ip("-o link show br-blue")?, anchors()?);
+    ensure!(
+        before.0.contains(&group.to_string()),
+        "not marked: {}",
+        before.0
+    );
+    lab.vxnet(1)?.stop()?;
+    lab.networks.retain(|network| network.name == "blue");
+    let config = lab.config();
+    lab.vxnet(1)?.write_config(&config)?;
+    lab.vxnet(1)?.apply()?;
+    let index = |text: &str| text.split(':').next().map(str::to_owned);
+    let after = netns.ip("-o link show br-blue")?;
+    ensure!(index(&after) == index(&before.0), "remade: {after}");
+    ensure!(!after.contains(&group.to_string()), "still marked: {after}");
+    ensure!(
+        anchors()?.lines().count() == before.1.lines().count(),
+        "ports are gone"
+    );
+    ensure!(
+        !netns.ip("-o link show type bridge")?.contains("br-red"),
+        "br-red is left"
+    );
+    Ok(())
+}

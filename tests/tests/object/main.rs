@@ -19,7 +19,7 @@ use vxnet_common::{
         neighbour::{Neighbour, NeighbourKey},
         port::{Port, PortVlans},
         segment::{FloodKey, Segment},
-        stats::{Drops, PortStats, VtepStats},
+        stats::{Drops, GONE_PORTS, GONE_VTEPS, PortStats, VtepStats},
         vlan::VlanKey,
         vtep::Vtep,
     },
@@ -124,6 +124,7 @@ fn maps_are_laid_out_as_vxnet_common_says() {
         BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY,
         BPF_MAP_TYPE_RINGBUF,
     };
+    let (ports, vteps) = (GONE_PORTS + 1, GONE_VTEPS + 1);
     let (lru_hash, ring) = (BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_RINGBUF);
     let (array, hash) = (BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH);
     let per_cpu = BPF_MAP_TYPE_PERCPU_ARRAY;
@@ -132,8 +133,8 @@ fn maps_are_laid_out_as_vxnet_common_says() {
         ("PORT_SLOTS", hash, 4, 4, MAX_PORTS),
         ("PORT_CACHE", array, 4, 4, cache::PORTS),
         ("PORTS", array, 4, size_of::<Port>(), MAX_PORTS),
-        ("PORT_STATS", per_cpu, 4, size_of::<PortStats>(), MAX_PORTS),
-        ("DROPS", per_cpu, 4, size_of::<Drops>(), MAX_PORTS),
+        ("PORT_STATS", per_cpu, 4, size_of::<PortStats>(), ports),
+        ("DROPS", per_cpu, 4, size_of::<Drops>(), ports),
         ("SEGMENTS", array, 4, size_of::<Segment>(), MAX_SEGMENTS),
         ("VNIS", hash, 4, 4, MAX_SEGMENTS),
         ("FLOOD", hash, size_of::<FloodKey>(), 4, MAX_FLOOD),
@@ -141,7 +142,7 @@ fn maps_are_laid_out_as_vxnet_common_says() {
         ("VNI_CACHE", array, 4, 4, cache::VNIS),
         ("VTEP_CACHE", array, 4, 4, 1 << cache::VTEP_BITS),
         ("VTEP_SLOTS", hash, 16, 4, MAX_VTEPS),
-        ("VTEP_STATS", per_cpu, 4, size_of::<VtepStats>(), MAX_VTEPS),
+        ("VTEP_STATS", per_cpu, 4, size_of::<VtepStats>(), vteps),
         (
             "FDB",
             hash,

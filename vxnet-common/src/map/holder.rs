@@ -30,10 +30,9 @@ pub struct Holder {
     /// Until when the port is shut because it is part of a loop (`CLOCK_MONOTONIC_COARSE`,
     /// nanoseconds). Written by the daemon.
     pub shut_until: u64,
-    /// Frames that count against [`super::port::Port::bum_limit`]: the window in the upper half,
-    /// the count in the lower.
+    /// Frames that count against [`super::port::Port::bum_limit`], as [`budget`] keeps them.
     pub bum: u64,
-    /// ICMP messages about frames that are too big, in the same form.
+    /// ICMP messages about frames that are too big, likewise.
     pub told: u64,
     /// How many addresses were learned, modulo 2^64: where the next goes in `HELD`.
     pub learned: u64,
@@ -41,26 +40,23 @@ pub struct Holder {
 
 map_type!(Holder, 32);
 
-/// Length of a window in which frames are counted against a limit, as a power of two of nanoseconds:
-/// an eighth of a second, nearly.
-pub const WINDOW_BITS: u32 = 27;
+/// A second, in nanoseconds.
+const SECOND: u64 = 1_000_000_000;
 
 /// Counts a frame in a [`Holder::bum`] or [`Holder::told`], and returns the new value and whether
 /// the frame is within a limit of so many frames a second.
+///
+/// The value is the time by which all that has passed would have passed evenly; it is never more
+/// than a second ahead (the generic cell rate algorithm of ITU-T I.371). So who has been silent may
+/// send a second's share at once.
 #[inline(always)]
 pub const fn budget(counted: u64, limit: u32, now: u64) -> (u64, bool) {
-    let window = now >> WINDOW_BITS & 0xffff_ffff;
-    let count = if counted >> 32 == window {
-        counted & 0xffff_ffff
-    } else {
-        0
-    };
-    // A window is 2^27 / 10^9 of a second, or 137 / 1024; a limit of a few still lets one through.
-    let most = ((limit as u64 * 137) >> 10) + 1;
-    if count >= most {
+    let interval = SECOND / (if limit == 0 { 1 } else { limit }) as u64;
+    let start = if counted > now { counted } else { now };
+    if start + interval > now + SECOND {
         return (counted, false);
     }
-    (window << 32 | (count + 1), true)
+    (start + interval, true)
 }
 
 /// A key of `HELD`; the value is a [`super::fdb::FdbKey`].
@@ -79,18 +75,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_holds_over_a_second_within_a_window() {
-        for limit in [1, 10, 1000, 100_000] {
+    fn attack26_a_limit_is_frames_a_second() {
+        for limit in [1, 3, 5, 10, 1000, 100_000] {
             let (mut counted, mut passed) = (0, 0);
-            for now in (0..1_000_000_000u64).step_by(4_000) {
-                let (next, within) = budget(counted, limit, now);
-                counted = next;
-                passed += u32::from(within);
-            }
-            let windows = 8;
-            assert!(passed + windows >= limit, "{passed} of {limit}");
-            assert!(passed <= limit + limit / 8 + windows, "{passed} of {limit}");
+            let start = 7 * SECOND;
+            let mut after = |from: u64, to: u64| {
+                for now in (start + from..start + to).step_by(4_000) {
+                    let (next, within) = budget(counted, limit, now);
+                    counted = next;
+                    passed += u32::from(within);
+                }
+                core::mem::take(&mut passed)
+            };
+            let first = after(0, SECOND);
+            // A second's share at once, and another one as time passes.
+            assert!(
+                first.abs_diff(2 * limit) <= 1 + limit / 100,
+                "{first} of {limit}"
+            );
+            let second = after(SECOND, 2 * SECOND);
+            assert!(
+                second.abs_diff(limit) <= 1 + limit / 100,
+                "{second} of {limit}"
+            );
         }
+        // At once, after a silence.
+        let (mut counted, now) = (0, 9 * SECOND);
+        let passed = (0..8).filter(|_| {
+            let (next, within) = budget(counted, 5, now);
+            counted = next;
+            within
+        });
+        assert_eq!(passed.count(), 5);
     }
 
     #[test]

@@ -7,8 +7,8 @@
 //! | `PORT_CACHE` | array | ifindex modulo | slot of `PORTS` | kernel |
 //! | `PORTS` | array | slot | [`port::Port`] | user |
 //! | `PORT_VLANS` | array | slot of `PORTS` | [`port::PortVlans`] | user |
-//! | `PORT_STATS` | per-CPU array | slot | [`stats::PortStats`] | kernel |
-//! | `DROPS` | per-CPU array | slot | [`stats::Drops`] | kernel |
+//! | `PORT_STATS` | per-CPU array | slot, or [`stats::GONE_PORTS`] | [`stats::PortStats`] | kernel |
+//! | `DROPS` | per-CPU array | slot, or [`stats::GONE_PORTS`] | [`stats::Drops`] | kernel |
 //! | `LAST_DROPS` | array | reason × kept + place | [`dropped::Dropped`] | kernel |
 //! | `LAST_PLACES` | array | reason | place in `LAST_DROPS` | kernel |
 //! | `ALLOWED` | hash | [`allowed::AllowedKey`] | 1 | user |
@@ -21,7 +21,7 @@
 //! | `VTEPS` | array | slot | [`vtep::Vtep`] | user; the next hop by the kernel |
 //! | `VTEP_SLOTS` | hash | underlay address | slot of `VTEPS` | user |
 //! | `VTEP_CACHE` | array | address spread | slot of `VTEPS` | kernel |
-//! | `VTEP_STATS` | per-CPU array | slot | [`stats::VtepStats`] | kernel |
+//! | `VTEP_STATS` | per-CPU array | slot, or [`stats::GONE_VTEPS`] | [`stats::VtepStats`] | kernel |
 //! | `FDB` | hash | [`fdb::FdbKey`] | [`fdb::FdbEntry`] | both |
 //! | `HOLDERS` | array | slot of `PORTS`, then of `VTEPS` | [`holder::Holder`] | both |
 //! | `HELD` | hash | [`holder::HeldKey`] | [`fdb::FdbKey`] | kernel |
@@ -49,7 +49,7 @@ pub mod vlan;
 pub mod vtep;
 
 /// The version of everything in this room; raise it with every change of a layout or a meaning.
-pub const LAYOUT: u32 = 5;
+pub const LAYOUT: u32 = 6;
 
 /// How many ports a host can have: guest ports, uplinks, and one for the host itself in each network.
 pub const MAX_PORTS: u32 = 8192;

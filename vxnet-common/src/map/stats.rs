@@ -1,7 +1,12 @@
 //! `PORT_STATS`, `DROPS` and `VTEP_STATS`: counters, one copy a CPU.
 
-use super::map_type;
+use super::{MAX_PORTS, MAX_VTEPS, map_type};
 use crate::reason::Reason;
+
+/// The rows for all ports, and all peers, that are gone: the daemon's alone, behind those of the
+/// slots.
+pub const GONE_PORTS: u32 = MAX_PORTS;
+pub const GONE_VTEPS: u32 = MAX_VTEPS;
 
 /// A row of `PORT_STATS`. Packets are counted as the kernel hands them over: a GSO super-packet is
 /// one.

@@ -23,7 +23,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
     floor::check()?;
     let lock = Lock::take(paths)?;
-    let mut kernel = Kernel::for_teardown(paths.clone())?;
+    let mut kernel = Kernel::for_teardown(paths.clone(), args.force)?;
     if !args.force {
         let guests = kernel.guests().await?;
         if !guests.is_empty() {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde::Serialize;
 use vxnet_common::{
-    map::{MAX_PORTS, MAX_VTEPS},
+    map::stats::{GONE_PORTS, GONE_VTEPS},
     reason::Reason,
 };
 
@@ -74,8 +74,8 @@ pub(super) fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
 impl Sums {
     fn read(maps: &Maps) -> Result<Self> {
         let mut sums = Self::default();
-        // Slots of links that are gone, and slot 0 for those in no table, count too.
-        for slot in 0..MAX_PORTS {
+        // Those of links that are gone, and slot 0 for those in no table, count too.
+        for slot in 0..=GONE_PORTS {
             let stats = maps.port_stats(slot)?;
             sums.rx += stats.rx_packets;
             sums.replicas += stats.replicas;
@@ -87,7 +87,7 @@ impl Sums {
                 sums.dropped += drops.of(*reason);
             }
         }
-        for slot in 0..MAX_VTEPS {
+        for slot in 0..=GONE_VTEPS {
             sums.tx_vteps += maps.vtep_stats(slot)?.tx_packets;
         }
         Ok(sums)

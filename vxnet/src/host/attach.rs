@@ -16,6 +16,7 @@ use aya::programs::{
     tc::{SchedClassifierLink, TcAttachOptions},
     xdp::XdpLink,
 };
+use nix::net::if_::if_indextoname;
 
 use super::{Paths, floor::Attachment, object::Object};
 use crate::state::{Hook, Program};
@@ -152,16 +153,22 @@ fn attach_tcx(
     target: Target<'_>,
     direction: TcAttachType,
 ) -> Result<()> {
+    // Its name of now: it may have got another one since the look.
+    let name = if_indextoname(target.ifindex).ok();
+    let name = name.as_ref().and_then(|name| name.to_str().ok());
+    let name = name.context("the link has vanished")?;
     if let Ok(old) = PinnedLink::from_pin(pin) {
         let replaced: Result<_> = SchedClassifierLink::try_from(FdLink::from(old))
             .map_err(Into::into)
             .and_then(|link| Ok(program.attach_to_link(link)?));
-        if let Ok(id) = replaced
-            && is_attached(program, target.name, direction)
-        {
-            // The pin holds the link; this handle may go.
+        let is_there = is_attached(program, name, direction);
+        if let Ok(id) = replaced {
+            // Not kept, or a link that nothing pins any more would keep others out. The pin holds
+            // it, if it is to stay.
             drop(program.take_link(id)?);
-            return Ok(());
+            if is_there {
+                return Ok(());
+            }
         }
         // The pin's link died with another device, or was detached by force.
         fs::remove_file(pin)?;
@@ -169,8 +176,8 @@ fn attach_tcx(
     // First of all: what another program does to frames must not come before the switch.
     let options = TcAttachOptions::TcxOrder(LinkOrder::first());
     let id = program
-        .attach_with_options(target.name, direction, options)
-        .with_context(|| format!("cannot attach to {}", target.name))?;
+        .attach_with_options(name, direction, options)
+        .with_context(|| format!("cannot attach to {name}"))?;
     let link: FdLink = program.take_link(id)?.try_into()?;
     link.pin(pin).context("cannot pin the link")?;
     Ok(())

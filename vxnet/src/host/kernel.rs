@@ -65,11 +65,11 @@ impl Kernel {
         Ok(kernel)
     }
 
-    /// Prepares to remove everything.
-    pub fn for_teardown(paths: Paths) -> Result<Self> {
+    /// Prepares to remove everything; with `force`, bridges go although guests are in them.
+    pub fn for_teardown(paths: Paths, force: bool) -> Result<Self> {
         let way = floor::check()?;
         let mut kernel = Self::without_programs(paths, way)?;
-        kernel.force = true;
+        kernel.force = force;
         kernel.maps = Maps::open_any(&kernel.paths).ok();
         Ok(kernel)
     }

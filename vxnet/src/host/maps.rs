@@ -1,5 +1,7 @@
 //! The pinned maps, typed: read by the CLI also when no daemon runs, written by the daemon.
 
+mod retire;
+
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};

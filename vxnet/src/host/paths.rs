@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -38,8 +38,14 @@ impl Paths {
     /// follow a link to somewhere else.
     pub fn create_run(&self) -> Result<()> {
         let run = self.run.display();
-        fs::create_dir_all(&self.run).with_context(|| format!("cannot create {run}"))?;
-        let found = fs::symlink_metadata(&self.run).with_context(|| format!("cannot see {run}"))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&self.run)
+            .with_context(|| format!("cannot create {run}"))?;
+        // Without a slash at the end, which would have a link followed.
+        let folder: PathBuf = self.run.components().collect();
+        let found = fs::symlink_metadata(folder).with_context(|| format!("cannot see {run}"))?;
         if !found.is_dir() {
             bail!("{run} is a link to another folder\nhint: remove it, or name another --run-dir");
         }
@@ -158,11 +164,13 @@ mod tests {
         in_folder("own").create_run().unwrap();
         in_folder("own").create_run().unwrap();
         symlink(base.join("own"), base.join("link")).unwrap();
-        let error = in_folder("link").create_run().unwrap_err().to_string();
-        assert!(
-            error.contains("is a link") && error.contains("hint: "),
-            "{error}"
-        );
+        for link in ["link", "link/"] {
+            let error = in_folder(link).create_run().unwrap_err().to_string();
+            assert!(
+                error.contains("is a link") && error.contains("hint: "),
+                "{error}"
+            );
+        }
         for mode in [0o775, 0o757, 0o1777] {
             fs::set_permissions(base.join("own"), fs::Permissions::from_mode(mode)).unwrap();
             let error = in_folder("own").create_run().unwrap_err().to_string();

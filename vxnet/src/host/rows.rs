@@ -86,10 +86,16 @@ pub(super) fn set(maps: &mut Maps, gone: &mut Gone, id: &Id, spec: &Spec) -> Res
                 (row.active, row.deadline) = (held.active, held.deadline);
                 row.next_hop = held.next_hop;
             }
+            if held.address != row.address {
+                maps.retire_vtep(*slot)?;
+            }
             maps.vteps.set(*slot, row, 0)?;
         }
         (Id::Port(slot), Spec::Port(row)) => {
             let held = maps.ports.get(slot, 0)?;
+            if held.ifindex != row.ifindex {
+                maps.retire_port(*slot)?;
+            }
             maps.ports.set(*slot, row, 0)?;
             if held.ifindex != 0 && held.ifindex != row.ifindex {
                 gone.holder(maps, *slot)?;

@@ -38,15 +38,18 @@ fn file(paths: &Paths) -> PathBuf {
 }
 
 /// Adds the trunk links, as they are now. One that has vanished is forgotten: what comes back by
-/// its name is as its driver made it.
+/// its name is as its driver made it. One that was renamed is known by its new name from now on.
 pub(super) fn observe(paths: &Paths, links: &BTreeMap<u32, Seen>, state: &mut State) -> Result<()> {
     let mut trunks: Trunks = memory::read(&file(paths))?;
-    let known = trunks.len();
-    trunks.retain(|name, former| {
-        let link = links.get(&former.ifindex);
-        link.is_some_and(|seen| seen.link.name == *name)
-    });
-    if trunks.len() != known {
+    let there: Trunks = trunks
+        .values()
+        .filter_map(|former| {
+            let seen = links.get(&former.ifindex)?;
+            Some((seen.link.name.clone(), former.clone()))
+        })
+        .collect();
+    if there != trunks {
+        trunks = there;
         memory::write(&file(paths), &trunks)?;
     }
     for (name, former) in trunks {
@@ -141,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trunk_that_vanished_is_forgotten() {
+    fn a_trunk_that_vanished_is_forgotten_and_one_that_was_renamed_is_not() {
         let run = std::env::temp_dir().join(format!("vxnet-trunk-{}", std::process::id()));
         std::fs::create_dir_all(&run).unwrap();
         let paths = Paths {
@@ -163,6 +166,15 @@ mod tests {
             memory::read::<Trunks>(&file(&paths)).unwrap(),
             Trunks::new()
         );
+
+        // One that has got another name is known by it.
+        memory::write(&file(&paths), &trunks).unwrap();
+        let mut seen = Seen::default();
+        (seen.link.ifindex, seen.link.name) = (7, "lan0".into());
+        observe(&paths, &BTreeMap::from([(7, seen)]), &mut state).unwrap();
+        assert!(state.contains_key(&Id::Trunk("lan0".into())));
+        let kept = memory::read::<Trunks>(&file(&paths)).unwrap();
+        assert_eq!(kept["lan0"], trunks["enp5s0f0"]);
         std::fs::remove_dir_all(run).unwrap();
     }
 }

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt::Write as _, process::ExitCode};
 use anyhow::Result;
 use serde::Serialize;
 use vxnet_common::{
-    map::dropped::{Dropped, TAGGED},
+    map::{
+        dropped::{Dropped, TAGGED},
+        stats::GONE_PORTS,
+    },
     reason::Reason,
 };
 
@@ -89,7 +92,10 @@ impl Last {
     fn new(reason: Reason, row: &Dropped, names: &BTreeMap<u32, String>, now: u64) -> Self {
         let kept = &row.header[..row.header.len().min(row.kept as usize)];
         let tag = (row.tag & TAGGED != 0).then_some(row.tag as u16);
-        let gone = || format!("slot {} (gone)", row.port);
+        let gone = || match row.port {
+            GONE_PORTS => "(gone)".to_owned(),
+            slot => format!("slot {slot} (gone)"),
+        };
         let name = names.get(&row.port).cloned();
         Self {
             reason: reason.name(),

@@ -12,6 +12,7 @@ use super::{ADOPTED, OURS};
 use crate::state::Link;
 
 /// A link, and the XDP program on it.
+#[derive(Default)]
 pub(in crate::host) struct Seen {
     pub(in crate::host) link: Link,
     pub(in crate::host) xdp_program: Option<u32>,
