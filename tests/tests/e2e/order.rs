@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
 use vxnet_tests::iperf::{self, IperfResult, Load};
@@ -62,14 +64,29 @@ fn load(lab: &Lab, index: usize) -> Result<IperfResult> {
         "{}: {probe:?}",
         to.name
     );
-    iperf::run(
-        &lab.scope,
-        &from.netns,
-        &to.netns,
-        to.v4,
-        Load::Tcp,
-        SECONDS,
-    )
+    on_one_cpu(|| {
+        iperf::run(
+            &lab.scope,
+            &from.netns,
+            &to.netns,
+            to.v4,
+            Load::Tcp,
+            SECONDS,
+        )
+    })
+}
+
+/// Runs `work`, and the processes that it starts, on the first CPU: a veth queues by CPU, so segments
+/// of a sender or of acknowledgements that move overtake each other before they reach any switch.
+fn on_one_cpu<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let this = Pid::from_raw(0);
+    let before = sched_getaffinity(this)?;
+    let mut first = CpuSet::new();
+    first.set(0)?;
+    sched_setaffinity(this, &first)?;
+    let done = work();
+    sched_setaffinity(this, &before)?;
+    done
 }
 
 /// Returns whether the sender saw no more reordering than with the kernel's bridge and VXLAN device.
