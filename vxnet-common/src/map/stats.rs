@@ -31,6 +31,19 @@ pub struct PortStats {
 
 map_type!(PortStats, 56);
 
+impl PortStats {
+    /// Adds what another CPU, or another port, has counted.
+    pub const fn add(&mut self, other: &Self) {
+        self.rx_packets += other.rx_packets;
+        self.rx_bytes += other.rx_bytes;
+        self.tx_packets += other.tx_packets;
+        self.tx_bytes += other.tx_bytes;
+        self.replicas += other.replicas;
+        self.merged += other.merged;
+        self.passed += other.passed;
+    }
+}
+
 /// A row of `DROPS`: how often each reason was counted for the port, by its code.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +58,13 @@ impl Drops {
     /// Returns how often a reason was counted.
     pub const fn of(&self, reason: Reason) -> u64 {
         self.0[reason as usize]
+    }
+
+    /// Adds what another CPU, or another port, has counted.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, count) in self.0.iter_mut().zip(other.0) {
+            *sum += count;
+        }
     }
 }
 
@@ -66,3 +86,16 @@ pub struct VtepStats {
 }
 
 map_type!(VtepStats, 56);
+
+impl VtepStats {
+    /// Adds what another CPU, or another peer, has counted; of times, the later one stays.
+    pub fn add(&mut self, other: &Self) {
+        self.rx_packets += other.rx_packets;
+        self.rx_bytes += other.rx_bytes;
+        self.tx_packets += other.tx_packets;
+        self.tx_bytes += other.tx_bytes;
+        self.last_heard = self.last_heard.max(other.last_heard);
+        self.last_whole_tcp = self.last_whole_tcp.max(other.last_whole_tcp);
+        self.last_whole_other = self.last_whole_other.max(other.last_whole_other);
+    }
+}

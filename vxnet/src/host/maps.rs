@@ -1,6 +1,6 @@
 //! The pinned maps, typed: read by the CLI also when no daemon runs, written by the daemon.
 
-mod retire;
+mod counters;
 
 use std::path::Path;
 
@@ -142,21 +142,6 @@ impl Maps {
         Ok(rows)
     }
 
-    /// Returns a port's counters, summed over the CPUs.
-    pub fn port_stats(&self, slot: u32) -> Result<PortStats> {
-        let mut sum = PortStats::default();
-        for cpu in self.port_stats.get(&slot, 0)?.iter() {
-            sum.rx_packets += cpu.rx_packets;
-            sum.rx_bytes += cpu.rx_bytes;
-            sum.tx_packets += cpu.tx_packets;
-            sum.tx_bytes += cpu.tx_bytes;
-            sum.replicas += cpu.replicas;
-            sum.merged += cpu.merged;
-            sum.passed += cpu.passed;
-        }
-        Ok(sum)
-    }
-
     /// Returns a port's row of `PORT_VLANS`.
     pub fn port_vlans(&self, slot: u32) -> Result<PortVlans> {
         Ok(self.port_vlans.get(&slot, 0)?)
@@ -267,30 +252,6 @@ impl Maps {
         }
         rows.sort_by_key(|row| std::cmp::Reverse(row.time));
         Ok(rows)
-    }
-
-    /// Returns a peer's counters, summed over the CPUs, and when it was last heard.
-    pub fn vtep_stats(&self, slot: u32) -> Result<VtepStats> {
-        let mut sum = VtepStats::default();
-        for cpu in self.vtep_stats.get(&slot, 0)?.iter() {
-            sum.rx_packets += cpu.rx_packets;
-            sum.rx_bytes += cpu.rx_bytes;
-            sum.tx_packets += cpu.tx_packets;
-            sum.tx_bytes += cpu.tx_bytes;
-            sum.last_heard = sum.last_heard.max(cpu.last_heard);
-        }
-        Ok(sum)
-    }
-
-    /// Returns how often each reason was counted for the port in a slot.
-    pub fn drops(&self, slot: u32) -> Result<Drops> {
-        let mut sum = Drops::NONE;
-        for cpu in self.drops.get(&slot, 0)?.iter() {
-            for (sum, count) in sum.0.iter_mut().zip(cpu.0) {
-                *sum += count;
-            }
-        }
-        Ok(sum)
     }
 
     /// Removes rows of `FDB`, and returns how many there were.
