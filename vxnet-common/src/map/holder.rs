@@ -49,7 +49,7 @@ const BURST: u64 = 8;
 /// the frame is within a limit of so many frames a second.
 ///
 /// The value is the time by which all that has passed would have passed evenly (the generic cell
-/// rate algorithm of ITU-T I.371). It may be ahead by an eighth of a second or by [`BURST`] frames,
+/// rate algorithm of ITU-T I.371). It may be ahead by an eighth of a second or by eight frames,
 /// whichever is more, but not by more than a second: so much may come at once after a silence.
 #[inline(always)]
 pub const fn budget(counted: u64, limit: u32, now: u64) -> (u64, bool) {

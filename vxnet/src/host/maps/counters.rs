@@ -57,7 +57,9 @@ impl Maps {
 
 fn sum<V>(cpus: &[V], none: V, add: impl Fn(&mut V, &V)) -> V {
     let mut sum = none;
-    cpus.iter().for_each(|cpu| add(&mut sum, cpu));
+    for cpu in cpus {
+        add(&mut sum, cpu);
+    }
     sum
 }
 
