@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
 use vxnet_tests::lab::Lab;
@@ -299,5 +299,22 @@ fn p36_a_removal_that_was_killed_costs_nobody_a_bridge() -> Result<()> {
         !netns.ip("-o link show type bridge")?.contains("br-red"),
         "br-red is left"
     );
+    Ok(())
+}
+
+/// The kernel finds a link by its alternative names too: a link of the host's must not be taken for
+/// the bridge of a network because of one.
+#[test]
+fn p36_an_alternative_name_makes_nobody_elses_link_a_bridge_of_ours() -> Result<()> {
+    let mut lab = lab("altname").prepare()?;
+    let netns = lab.hypervisor(1)?.netns.clone();
+    netns.ip("link add lan0 type bridge")?;
+    netns.ip("link property add dev lan0 altname br-blue")?;
+    let before = netns.ip("-o link show lan0")?;
+    let done = lab.vxnet(1)?.apply();
+    let after = netns.ip("-o link show lan0")?;
+    ensure!(after == before, "changed: {after}");
+    let error = done.err().context("the name is taken")?;
+    ensure!(format!("{error:#}").contains("br-blue"), "{error:#}");
     Ok(())
 }

@@ -354,7 +354,11 @@ impl Netlink {
             .match_name(name.to_owned())
             .execute();
         match request.try_next().await {
-            Ok(message) => Ok(message.as_ref().map(seen)),
+            // The kernel knows links by their alternative names too, and those are not ours to take.
+            Ok(message) => Ok(message
+                .as_ref()
+                .map(seen)
+                .filter(|seen| seen.link.name == name)),
             Err(error) if is(&error, libc::ENODEV) => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot look for link {name}")),
         }
