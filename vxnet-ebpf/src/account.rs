@@ -55,6 +55,12 @@ extern "C" fn vx_count(port: u32, reason: u64) -> u32 {
     reason as u32
 }
 
+/// Keeps the headers of a frame that is about to be made something else, in place of being dropped.
+#[inline(always)]
+pub(crate) fn keep(skb: &Skb, port: u32, reason: Reason) {
+    remember(skb.ctx.skb.skb, port, 0, reason as u32);
+}
+
 /// Keeps the headers of a dropped frame in `LAST_DROPS`.
 #[inline(never)]
 fn remember(skb: *mut __sk_buff, port: u32, tag: u32, reason: u32) {

@@ -22,7 +22,16 @@ pub(crate) fn too_big(skb: &mut Skb, context: &Context<'_>, path: u32) -> Result
     let header = outer::overhead(context.local.family);
     let most = path.saturating_sub(header);
     let slot = context.except;
-    if !within(slot, context.now) || tell(skb.ctx.skb.skb, context.segment_slot, most) == 0 {
+    if !within(slot, context.now) {
+        return Err(Reason::TooBig);
+    }
+    let family = may_tell(skb.ctx.skb.skb);
+    if family == 0 {
+        return Err(Reason::TooBig);
+    }
+    // The message is made out of it.
+    account::keep(skb, slot, Reason::TooBig);
+    if tell(skb.ctx.skb.skb, family, context.segment_slot, most) == 0 {
         return Err(Reason::TooBig);
     }
     let Some(port) = maps::PORTS.get(slot) else {
@@ -47,8 +56,8 @@ pub(crate) fn too_big(skb: &mut Skb, context: &Context<'_>, path: u32) -> Result
 /// Makes the message out of the packet; returns whether it did, as 1 or 0. Calls of their own, one
 /// after the other: all in one do not fit the stack.
 #[inline(always)]
-fn tell(skb: *mut __sk_buff, segment: u32, most: u32) -> u32 {
-    match may_tell(skb) {
+fn tell(skb: *mut __sk_buff, family: u32, segment: u32, most: u32) -> u32 {
+    match family {
         4 => tell_v4(skb, segment, most, quote_v4(skb)),
         6 => tell_v6(skb, segment, most, quote_v6(skb)),
         _ => 0,

@@ -10,8 +10,10 @@ use vxnet_tests::frame::{BROADCAST, ethernet};
 use crate::case::check;
 use crate::fabric::{A, B, ONE, PORT_A, PORT_B, STRANGER, UPLINK, VNI_LONELY, datagram, plain};
 use crate::green::{TRUNK, tag};
+use crate::outcome::Receiver;
 use crate::receive::{Path, from_port, from_station, from_underlay};
 use crate::test_run;
+use crate::too_big::large;
 use crate::world::{World, now};
 
 /// Dropped wherever it comes from.
@@ -77,6 +79,34 @@ fn the_header_of_a_dropped_frame_is_kept() {
             ensure!((row.tag, row.kept as usize) == (0, kept), "{row:?}");
             ensure!(row.header[..kept] == frame[..kept], "{row:?}");
         }
+        Ok(Vec::new())
+    });
+}
+
+/// The message to its sender is made out of the frame itself.
+#[test]
+fn the_header_of_a_frame_whose_sender_is_told_is_kept_once() {
+    check(|world| {
+        let frame = large(A);
+        let before = kept(world, Reason::TooBig)?.len();
+        tick()?;
+        let got = from_port(world, PORT_A, &frame)?;
+        ensure!(
+            got.delivered.contains_key(&Receiver::Port(PORT_A)),
+            "not told"
+        );
+        let rows = kept(world, Reason::TooBig)?;
+        ensure!(
+            rows.len() == before + 1,
+            "{before} rows, then {}",
+            rows.len()
+        );
+        let row = latest(world, Reason::TooBig)?;
+        ensure!(
+            (row.port, row.len as usize) == (PORT_A, frame.len()),
+            "{row:?}"
+        );
+        ensure!(row.header[..HEADER] == frame[..HEADER], "{row:?}");
         Ok(Vec::new())
     });
 }

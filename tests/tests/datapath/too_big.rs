@@ -33,7 +33,7 @@ fn most(family: Family) -> u16 {
 }
 
 /// Wants an answer (DF is set), and is too big for it.
-fn large(from: [u8; 6]) -> Vec<u8> {
+pub(crate) fn large(from: [u8; 6]) -> Vec<u8> {
     udp(v4(from), v4(AT_NARROW), (5000, 6000), &[7; 1000])
 }
 
