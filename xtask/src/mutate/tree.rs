@@ -2,11 +2,16 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result};
+use nix::{
+    sys::signal::{self, Signal},
+    unistd::Pid,
+};
 
 use crate::cargo;
 
@@ -85,25 +90,27 @@ impl Tree {
     /// Runs the suites, the cheapest first, until one fails.
     pub(super) fn test(&self) -> Result<Verdict> {
         for suite in &self.suites {
-            let built = self.cargo(suite, &["--no-run"])?;
+            let built = self
+                .cargo(suite, &["--no-run"], 0)
+                .output()
+                .context("cannot run `timeout cargo test --no-run`")?;
             if !built.status.success() {
                 return Ok(Verdict::Broken(
                     String::from_utf8_lossy(&built.stderr).into_owned(),
                 ));
             }
-            let output = self.cargo(suite, &[])?;
-            if !output.status.success() {
-                return Ok(Verdict::Killed(killer(&output)));
+            if let Some(by) = first_failed(self.cargo(suite, &[], DEADLINE_SECONDS))? {
+                return Ok(Verdict::Killed(by));
             }
         }
         Ok(Verdict::Survived)
     }
 
-    fn cargo(&self, suite: &[&str], args: &[&str]) -> Result<Output> {
-        // coreutils' timeout ends the tests that cargo started too.
+    /// Returns `cargo test` of a suite, that ends after so many seconds (0: does not).
+    fn cargo(&self, suite: &[&str], args: &[&str], deadline: u32) -> Command {
+        // coreutils' timeout ends the tests that cargo started too, on the deadline and if it
+        // is ended itself.
         let mut timeout = Command::new("timeout");
-        let building = args.contains(&"--no-run");
-        let deadline = if building { 0 } else { DEADLINE_SECONDS };
         timeout.arg(deadline.to_string());
         let inner = cargo::cargo("test");
         timeout.arg(inner.get_program()).args(inner.get_args());
@@ -116,23 +123,45 @@ impl Tree {
         timeout.args(suite).args(args).current_dir(&self.path);
         timeout
             .env("CARGO_TARGET_DIR", &self.target)
-            .stdin(std::process::Stdio::null());
-        timeout.output().context("cannot run `timeout cargo test`")
+            .stdin(Stdio::null());
+        timeout
     }
 }
 
-/// Returns the name of the first failed test in what libtest printed.
-fn killer(output: &Output) -> String {
-    if output.status.code() == Some(124) {
-        return format!("hung for {DEADLINE_SECONDS} s");
+/// Runs tests until one fails, and returns its name. The others are not waited for: one says
+/// enough.
+fn first_failed(mut tests: Command) -> Result<Option<String>> {
+    let mut running = tests
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("cannot run `timeout cargo test`")?;
+    let mut by = None;
+    if let Some(output) = running.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let line = line.context("cannot read what the tests print")?;
+            if by.is_none()
+                && let Some(name) = failed(&line)
+            {
+                by = Some(name.to_owned());
+                let pid = i32::try_from(running.id()).context("a process id beyond i32")?;
+                signal::kill(Pid::from_raw(pid), Signal::SIGTERM)
+                    .context("cannot end the other tests")?;
+            }
+        }
     }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let failed = text
-        .lines()
-        .find_map(|line| line.strip_suffix(" ... FAILED"));
-    failed.map_or("a test program died".to_owned(), |line| {
-        line.strip_prefix("test ").unwrap_or(line).to_owned()
+    let status = running.wait().context("cannot wait for the tests")?;
+    Ok(match by {
+        None if status.code() == Some(124) => Some(format!("hung for {DEADLINE_SECONDS} s")),
+        None if !status.success() => Some("a test program died".to_owned()),
+        by => by,
     })
+}
+
+/// Returns the name of the test that failed by this line of libtest's.
+fn failed(line: &str) -> Option<&str> {
+    let name = line.strip_suffix(" ... FAILED")?;
+    Some(name.strip_prefix("test ").unwrap_or(name))
 }
 
 fn write(path: &Path, contents: &[u8]) -> Result<()> {
