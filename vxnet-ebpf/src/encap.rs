@@ -11,7 +11,10 @@ use aya_ebpf::{
     helpers::bpf_skb_change_head,
     programs::TcContext,
 };
-use network_types::eth::EthHdr;
+use network_types::{
+    eth::EthHdr,
+    ip::{Ipv4Hdr, Ipv6Hdr},
+};
 use vxnet_common::{
     frame::{Ethernet, Packet as _, PacketMut as _, ethertype, traffic_class},
     map::{local::Local, vtep::Vtep},
@@ -35,7 +38,7 @@ pub(crate) struct Departure {
     inner: Bytes<{ Ethernet::LEN }>,
     /// Bytes of the IP packet that one frame becomes on the wire.
     wire_len: u32,
-    /// The kernel takes the encapsulated packet for IP.
+    /// The kernel takes the encapsulated packet for IP, and knows what is inner and outer.
     typed: bool,
 }
 
@@ -54,7 +57,7 @@ impl Departure {
             },
             inner: skb.read(0)?,
             wire_len: segment + outer::header_len(local.family) as u32,
-            typed: matches!(skb.protocol(), ethertype::IPV4 | ethertype::IPV6),
+            typed: is_ip(skb),
         })
     }
 
@@ -66,7 +69,8 @@ impl Departure {
 
     /// Makes room for the outer header. The kernel segments super-packets at the uplink and needs
     /// to know what is inner and outer; for other EtherTypes than IP it refuses to, so those get
-    /// plain headroom.
+    /// plain headroom. So does what only calls itself IP: the mark (`skb->encapsulation`) crosses
+    /// a veth, and with it the peer's kernel would not pad what is too short (`decap::strip`).
     #[inline(always)]
     pub(crate) fn make_room(&self, skb: &Skb, local: &Local) -> Result<(), Reason> {
         let room = outer::header_len(local.family) + Ethernet::LEN;
@@ -161,6 +165,17 @@ impl Departure {
             _ => Reason::EncapFailed,
         })
     }
+}
+
+/// Returns whether the frame has an IP EtherType, and room for the header that this promises.
+#[inline(always)]
+fn is_ip(skb: &Skb) -> bool {
+    let header = match skb.protocol() {
+        ethertype::IPV4 => Ipv4Hdr::LEN,
+        ethertype::IPV6 => Ipv6Hdr::LEN,
+        _ => return false,
+    };
+    skb.len() >= (Ethernet::LEN + header) as u32
 }
 
 /// Where [`address`] packs a reason, above the bits of a [`Way`].

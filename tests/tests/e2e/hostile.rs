@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use vxnet_tests::frame::{BROADCAST, ETHERTYPE_TEST, ethernet, tagged};
+use vxnet_tests::frame::{
+    BROADCAST, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_TEST, ethernet, tagged,
+};
 use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
 use vxnet_tests::lab::Lab;
@@ -129,6 +131,44 @@ fn attack9_attack10_runts_of_a_tap_go_nowhere_and_are_no_leak() -> Result<()> {
     );
     let account = lab.vxnet(1)?.json("verify")?;
     ensure!(account["balanced"] == true, "{account}");
+    Ok(())
+}
+
+/// What the kernel makes of such a frame on the way (`skb->encapsulation`, a type that promises a
+/// header) crosses the veths of the underlay, and must not keep the peer from unpacking it.
+#[test]
+fn attack13_ip_frames_without_a_whole_ip_header_cross_the_overlay_as_they_are() -> Result<()> {
+    let variants = [
+        (Family::V4, "tc"),
+        (Family::V4, "auto"),
+        (Family::V6, "tc"),
+        (Family::V6, "auto"),
+    ];
+    for (number, (underlay, receive)) in variants.into_iter().enumerate() {
+        let lab = LabBuilder::new(&format!("shortip{number}"))
+            .underlay(underlay)
+            .every_host(&format!("receive = \"{receive}\""))
+            .hypervisors(&[Kind::Vxnet, Kind::Vxnet])
+            .network(Network::new("blue", 10))
+            .guest("blue", 1, Port::Tap)
+            .guest("blue", 2, Port::Veth)
+            .guest("blue", 2, Port::Tap)
+            .build()?;
+        let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
+        lab.wait_for_ping(from, to, Family::V4)?;
+        let stations = Station::all(&lab)?;
+        for (ethertype, header) in [(ETHERTYPE_IPV4, 20), (ETHERTYPE_IPV6, 40)] {
+            for length in [0, 2, header - 1, header] {
+                let payload = vec![0xa5; length];
+                for (target, seen) in [(to.mac, [0, 1, 0]), (BROADCAST, [0, 1, 1])] {
+                    let frame = ethernet(from.mac, target, ethertype, &payload);
+                    stations[0].send(&frame)?;
+                    let what = format!("{ethertype:04x}, {length} bytes, {underlay:?} {receive}");
+                    expect_seen(&what, &frame, &stations, &seen)?;
+                }
+            }
+        }
+    }
     Ok(())
 }
 
