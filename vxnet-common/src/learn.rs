@@ -36,6 +36,12 @@ pub enum Lesson {
     Lie(Reason),
 }
 
+/// Returns whether the table no longer follows an address, which has moved too often.
+#[inline(always)]
+pub const fn is_frozen(row: &FdbEntry, now: u64) -> bool {
+    row.moves == FROZEN && now.saturating_sub(row.moved) < MOVES_WINDOW
+}
+
 /// Returns who holds an address that came `from` somewhere: see [`crate::map::holder`].
 #[inline(always)]
 pub const fn holder(from: From) -> u32 {
@@ -89,7 +95,7 @@ pub fn judge(row: Option<&FdbEntry>, src: Mac, from: From, now: u64, ageing: u64
             ..fresh
         });
     }
-    if row.moves == FROZEN {
+    if is_frozen(row, now) {
         return Lesson::Frozen;
     }
     if row.moves >= MOVES {

@@ -10,7 +10,10 @@ use crate::{
     addr::{Mac, VtepAddr},
     checksum,
     frame::{Ethernet, Packet, PacketMut, ethertype, protocol},
-    map::neighbour::NOBODY,
+    map::{
+        fdb::FdbEntry,
+        neighbour::{NOBODY, Neighbour},
+    },
     reason::Reason,
 };
 
@@ -104,6 +107,22 @@ pub const fn may_have(owner: Option<u32>, holder: u32) -> bool {
         Some(owner) => owner != NOBODY && owner == holder,
         None => true,
     }
+}
+
+/// Returns whether it is certain enough to answer in its place that a station has an address: it said
+/// so not long ago, its place is known, and there it may have it, also by a configuration that is
+/// newer than what it said. `owner` is as for [`may_have`]; times in nanoseconds.
+#[inline(always)]
+pub const fn is_certain(
+    known: &Neighbour,
+    station: &FdbEntry,
+    owner: Option<u32>,
+    now: u64,
+    ageing: u64,
+) -> bool {
+    now.saturating_sub(known.last_seen) < ageing
+        && station.is_live(now, ageing)
+        && may_have(owner, station.holder())
 }
 
 /// Turns a question's frame into its answer: `mac` has the target, and is a router or not.

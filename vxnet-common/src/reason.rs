@@ -74,7 +74,7 @@ reasons! {
     EncapFailed = 19, "encap_failed", "the kernel refused to make room for the outer header",
         "see the kernel's log and free memory; if it goes on, report it with `vxnet drop show --last --hex`";
     DecapFailed = 20, "decap_failed", "the kernel refused to remove the outer header",
-        "see the kernel's log and free memory; if it goes on, report it with `vxnet drop show --last --hex`";
+        "does the sender pad packets behind the UDP datagram? the kernel trims none that a NIC or a veth marks as tunnelled; else see its log and free memory, and report it with `vxnet drop show --last --hex`";
     StaleStrip = 21, "stale_strip", "the XDP and the TC program of an uplink were built for different layouts",
         "run `vxnet apply` or restart the daemon: an upgrade stopped halfway";
     NotOurs = 22, "not_ours", "a VXLAN packet for another address than this VTEP's was left to the host (not a drop)",
@@ -86,7 +86,7 @@ reasons! {
     RedirectFailed = 25, "redirect_failed", "the kernel could not hand the frame to the link",
         "see `ip -s link` for a port that is down; a tap drops while nobody reads it (the VM is off)";
     NoVlan = 26, "no_vlan", "the frame has no VLAN: the port has no portgroup, or takes tagged frames only",
-        "give the port a portgroup in the fabric file, or mark one with `default = true`; a port of tagged VLANs only needs a native one for this";
+        "give the port a portgroup in the fabric file, or mark one with `default = true`; a port of tagged VLANs only needs a native one for this; for the bridge itself it is no fault: the host has no place in any VLAN";
     VlanDenied = 27, "vlan_denied", "the frame is tagged with a VLAN that the port does not carry",
         "add the VLAN to the port's portgroup and the network's `vlans`, or take it off the guest's interface";
     BadVid = 28, "bad_vid", "VLAN 4095 is reserved and never on a wire",

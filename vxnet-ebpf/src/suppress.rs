@@ -155,23 +155,17 @@ fn remember(key: &NeighbourKey, claim: &Claim, now: u64) {
     let _ = maps::NEIGHBOURS.insert(key, neighbour, 0);
 }
 
-/// Returns who has an address, and whether it is a router, if that is certain: said not long ago by
-/// a station whose place is known, which may have it, and which does not sit behind the asker's own
-/// port.
+/// Returns who has an address, and whether it is a router, if that is certain, and the station does
+/// not sit behind the asker's own port.
 #[inline(always)]
 fn known(key: &NeighbourKey, segment_slot: u32, port: u32, now: u64) -> Option<(Mac, bool)> {
     let segment = Live.segment(segment_slot)?;
     let known = Live.neighbour(key)?;
-    if now.saturating_sub(known.last_seen) >= segment.ageing {
-        return None;
-    }
     let mac = Mac(known.mac);
     let station = Live.fdb(&FdbKey::new(segment_slot, mac))?;
     let is_elsewhere = station.place != place::PORT || station.slot != port;
-    // What was heard before the configuration said so is asked too.
-    if !neighbour::may_have(tables::owner(key), station.holder()) {
-        return None;
-    }
+    let owner = tables::owner(key);
     let router = known.flags & row::flag::ROUTER != 0;
-    (station.is_live(now, segment.ageing) && is_elsewhere).then_some((mac, router))
+    (is_elsewhere && neighbour::is_certain(known, station, owner, now, segment.ageing))
+        .then_some((mac, router))
 }

@@ -75,7 +75,7 @@ type Ends<T> = Result<T, Reason>;
 impl<'a, R: Rows> Walk<'a, R> {
     fn new(rows: &'a R, now: u64) -> Self {
         Self {
-            tables: Watched::new(rows),
+            tables: Watched::new(rows, now),
             now,
             steps: Vec::new(),
             lost: Vec::new(),

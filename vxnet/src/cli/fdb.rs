@@ -8,8 +8,9 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use vxnet_common::{
     addr::Mac,
+    learn,
     map::{
-        fdb::{FROZEN, FdbEntry, FdbKey, flag, origin, place},
+        fdb::{FdbEntry, FdbKey, flag, origin, place},
         name_str,
         port::{self, kind},
         segment::Segment,
@@ -272,7 +273,7 @@ impl View {
             vtep,
             age_s: is_learned.then(|| self.now.saturating_sub(entry.last_seen) / 1_000_000_000),
             origin: origin_name(entry),
-            flags: if is_learned && entry.moves == FROZEN {
+            flags: if is_learned && learn::is_frozen(entry, self.now) {
                 vec!["frozen"]
             } else {
                 Vec::new()

@@ -7,10 +7,12 @@ use serde::Serialize;
 use vxnet_common::{
     addr::{Mac, VtepAddr},
     map::{
+        fdb::{FdbEntry, FdbKey},
         name_str,
         neighbour::{NOBODY, Neighbour as NeighbourRow, NeighbourKey, flag},
         segment::Segment,
     },
+    neighbour,
 };
 
 use super::{
@@ -42,18 +44,25 @@ pub(super) fn run(command: &Command, paths: &Paths) -> Result<ExitCode> {
         network::find(&maps, name)?;
     }
     let (segments, now) = (maps.segments()?.into_iter().collect(), clock()?);
-    let (known, reserved) = (maps.neighbours()?, maps.reserved()?);
-    let known = known
+    let reserved: BTreeMap<NeighbourKey, u32> = maps.reserved()?.into_iter().collect();
+    let mut rows: Vec<Neighbour> = reserved
         .iter()
-        .filter_map(|(key, row)| Neighbour::new(key, row, &segments, now));
-    let exempt = reserved
-        .iter()
-        .filter(|(_, owner)| *owner == NOBODY)
-        .filter_map(|(key, _)| Neighbour::exempt(key, &segments));
-    let mut rows: Vec<Neighbour> = known
-        .chain(exempt)
-        .filter(|row| network.as_ref().is_none_or(|name| row.network == *name))
+        .filter(|(_, owner)| **owner == NOBODY)
+        .filter_map(|(key, _)| Neighbour::exempt(key, &segments))
         .collect();
+    for (key, row) in &maps.neighbours()? {
+        let station = maps.fdb_row(&FdbKey::new(key.segment, Mac(row.mac)))?;
+        let owner = reserved.get(key).copied();
+        rows.extend(Neighbour::new(
+            key,
+            row,
+            station.as_ref(),
+            owner,
+            &segments,
+            now,
+        ));
+    }
+    rows.retain(|row| network.as_ref().is_none_or(|name| row.network == *name));
     rows.sort_by(|a, b| (&a.network, a.vlan, &a.address).cmp(&(&b.network, b.vlan, &b.address)));
     output::rows(*format, &rows)
 }
@@ -94,16 +103,18 @@ impl Row for Neighbour {
 }
 
 impl Neighbour {
-    /// Describes a row; none if its segment is gone, or it is too old to be answered from.
+    /// Describes a row; none if its segment is gone, or it is not answered from: it is too old, or
+    /// the station's place is not known, or not one where the station may have the address.
     fn new(
         key: &NeighbourKey,
         row: &NeighbourRow,
+        station: Option<&FdbEntry>,
+        owner: Option<u32>,
         segments: &BTreeMap<u32, Segment>,
         now: u64,
     ) -> Option<Self> {
         let segment = segments.get(&key.segment)?;
-        let age = now.saturating_sub(row.last_seen);
-        if age >= segment.ageing {
+        if !neighbour::is_certain(row, station?, owner, now, segment.ageing) {
             return None;
         }
         let is_router = row.flags & flag::ROUTER != 0;
@@ -112,7 +123,7 @@ impl Neighbour {
             vlan: (segment.vid != 0).then_some(segment.vid),
             address: VtepAddr::v6(key.address).to_string(),
             mac: Some(Mac(row.mac).to_string()),
-            age_s: Some(age / 1_000_000_000),
+            age_s: Some(now.saturating_sub(row.last_seen) / 1_000_000_000),
             flags: is_router.then_some("router").into_iter().collect(),
         })
     }
@@ -133,7 +144,7 @@ impl Neighbour {
 
 #[cfg(test)]
 mod tests {
-    use vxnet_common::map::name;
+    use vxnet_common::map::{fdb::place, name};
 
     use super::*;
 
@@ -151,17 +162,22 @@ mod tests {
             flags: flag::ROUTER,
             last_seen: 1_000_000_000,
         };
-        let at = |now| Neighbour::new(&key, &row, &segments, now).map(|row| row.cells());
+        let station = FdbEntry::learned(place::PORT, 3, 3_000_000_000);
+        let rows = |station, owner, now| Neighbour::new(&key, &row, station, owner, &segments, now);
+        let at = |now| rows(Some(&station), None, now).map(|row| row.cells());
         let cells = ["blue", "-", "10.0.0.1", "02:00:00:00:00:01", "2s", "router"];
         assert_eq!(at(3_500_000_000).unwrap(), cells);
         assert_eq!(at(11_000_000_000), None, "too old");
+        assert!(rows(None, None, 3_500_000_000).is_none(), "gone");
+        let elsewhere = rows(Some(&station), Some(4), 3_500_000_000);
+        assert!(elsewhere.is_none(), "another's address");
         let exempt = Neighbour::exempt(&key, &segments).unwrap();
         assert_eq!(
             exempt.cells(),
             ["blue", "-", "10.0.0.1", "-", "-", "exempt"]
         );
         let gone = NeighbourKey { segment: 2, ..key };
-        assert!(Neighbour::new(&gone, &row, &segments, 0).is_none());
+        assert!(Neighbour::new(&gone, &row, Some(&station), None, &segments, 0).is_none());
         assert!(Neighbour::exempt(&gone, &segments).is_none());
     }
 }

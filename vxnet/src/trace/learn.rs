@@ -73,12 +73,12 @@ impl<R: Rows> Walk<'_, R> {
             Lesson::Write(fresh) => self.write(key, known, fresh, sender),
             Lesson::Freeze(_) | Lesson::Frozen => {
                 self.notices.push(Reason::MacFlap);
-                let there = known.map(|row| words::entry(self.tables.rows(), &row));
+                let there = known.map(|row| words::entry(self.tables.rows(), &row, self.now));
                 let there = there.unwrap_or_default();
                 format!("{src} moves too often, and stays at {there}")
             }
             Lesson::Lie(Reason::LocalMac) => {
-                let there = known.map(|row| words::entry(self.tables.rows(), &row));
+                let there = known.map(|row| words::entry(self.tables.rows(), &row, self.now));
                 format!("{src} belongs to {}", there.unwrap_or_default())
             }
             Lesson::Lie(_) => format!("{src} is no station's address"),
@@ -104,7 +104,7 @@ impl<R: Rows> Walk<'_, R> {
         let here = self.name_of(sender.from);
         let mut text = match known.filter(|row| row.holder() != holder) {
             Some(row) if fresh.moves != 0 => {
-                let there = words::entry(self.tables.rows(), &row);
+                let there = words::entry(self.tables.rows(), &row, self.now);
                 format!("{src} would move from {there}, to {here}")
             }
             _ => format!("{src} would be learned at {here}"),

@@ -66,16 +66,11 @@ impl<R: Rows> Walk<'_, R> {
     /// Returns who has an address, if that is certain.
     fn known(&self, inside: &Inside<'_>, key: &NeighbourKey) -> Option<Mac> {
         let row = self.tables.neighbour(key)?;
-        let ageing = inside.segment.ageing;
-        if self.now.saturating_sub(row.last_seen) >= ageing {
-            return None;
-        }
         let mac = Mac(row.mac);
         let station = self.tables.fdb(&FdbKey::new(inside.segment_slot, mac))?;
-        if !neighbour::may_have(self.tables.owner(key), station.holder()) {
-            return None;
-        }
         let is_elsewhere = station.place != place::PORT || station.slot != inside.except;
-        (station.is_live(self.now, ageing) && is_elsewhere).then_some(mac)
+        let (owner, ageing) = (self.tables.owner(key), inside.segment.ageing);
+        (is_elsewhere && neighbour::is_certain(row, station, owner, self.now, ageing))
+            .then_some(mac)
     }
 }

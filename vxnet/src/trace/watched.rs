@@ -31,6 +31,8 @@ pub struct Lookup {
 /// looked up: what a frame would change stands in front of the rows.
 pub(super) struct Watched<'a, R> {
     rows: &'a R,
+    /// Nanoseconds on the clock of the rows.
+    now: u64,
     log: RefCell<Vec<Lookup>>,
     /// The row that the frame would write.
     pub(super) learned: Option<(FdbKey, FdbEntry)>,
@@ -39,9 +41,10 @@ pub(super) struct Watched<'a, R> {
 }
 
 impl<'a, R: Rows> Watched<'a, R> {
-    pub(super) fn new(rows: &'a R) -> Self {
+    pub(super) fn new(rows: &'a R, now: u64) -> Self {
         Self {
             rows,
+            now,
             log: RefCell::new(Vec::new()),
             learned: None,
             forgotten: None,
@@ -123,7 +126,7 @@ impl<R: Rows> Tables for Watched<'_, R> {
             _ if self.forgotten == Some(*key) => None,
             _ => self.rows.fdb(key),
         };
-        let text = found.map(|row| words::entry(self.rows, row));
+        let text = found.map(|row| words::entry(self.rows, row, self.now));
         self.write(
             "FDB",
             format!("segment {} {}", key.segment, Mac(key.mac)),

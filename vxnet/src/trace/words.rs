@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use vxnet_common::{
+    learn,
     map::{
         NO_SLOT,
-        fdb::{FROZEN, FdbEntry, flag as fdb_flag, origin, place},
+        fdb::{FdbEntry, flag as fdb_flag, origin, place},
         name_str,
         port::{Port, flag},
         segment::Segment,
@@ -48,7 +49,7 @@ pub(super) fn segment(row: &Segment) -> String {
 }
 
 /// Returns where a row of the FDB says that an address is.
-pub(super) fn entry(rows: &impl Rows, row: &FdbEntry) -> String {
+pub(super) fn entry(rows: &impl Rows, row: &FdbEntry, now: u64) -> String {
     let mut text = if row.place == place::VTEP {
         vtep(rows, row.slot)
     } else {
@@ -56,7 +57,7 @@ pub(super) fn entry(rows: &impl Rows, row: &FdbEntry) -> String {
     };
     text.push_str(match row.origin {
         origin::LEARNED if row.flags & fdb_flag::STICKY != 0 => ", sticky",
-        origin::LEARNED if row.moves == FROZEN => ", learned, frozen",
+        origin::LEARNED if learn::is_frozen(row, now) => ", learned, frozen",
         origin::LEARNED => ", learned",
         origin::MANUAL => ", manual",
         _ => ", static",

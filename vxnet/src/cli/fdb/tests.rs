@@ -1,4 +1,7 @@
-use vxnet_common::map::name;
+use vxnet_common::{
+    learn::MOVES_WINDOW,
+    map::{fdb::FROZEN, name},
+};
 
 use super::*;
 
@@ -66,6 +69,8 @@ fn a_filter_that_names_no_vlan_is_refused() {
 fn rows_tell_who_wrote_them() {
     let key = FdbKey::new(1, Mac([2, 0, 0, 0, 0, 1]));
     let learned = FdbEntry::learned(place::PORT, 1, 0);
+    let mut later = view(&[1001]);
+    later.now += MOVES_WINDOW;
     let view = view(&[1001]);
     let told = |row: &FdbEntry| {
         let row = view.row(&key, row).expect("a live row");
@@ -83,6 +88,17 @@ fn rows_tell_who_wrote_them() {
         ..learned
     };
     assert_eq!(told(&frozen).1, "frozen");
+    let thawed = later.row(
+        &key,
+        &FdbEntry {
+            last_seen: later.now,
+            ..frozen
+        },
+    );
+    assert!(
+        thawed.is_some_and(|row| row.flags.is_empty()),
+        "followed again"
+    );
     let manual = FdbEntry::fixed(place::PORT, 1, origin::MANUAL);
     assert_eq!(told(&manual), ("manual", String::new(), None, vlan));
     let fixed = FdbEntry::fixed(place::PORT, 1, origin::STATIC);
