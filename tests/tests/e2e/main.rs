@@ -32,6 +32,7 @@ mod overlay_learning;
 mod ovs_peer;
 mod regroup;
 mod suppress;
+mod teardown;
 mod too_big;
 mod trunk;
 mod vlan_trunk;

@@ -111,7 +111,7 @@ impl Kernel {
     /// them or not.
     pub async fn guests(&mut self) -> Result<Vec<String>> {
         self.links = self.netlink.links().await?;
-        let ours = |seen: &Seen| seen.link.is_ours || seen.is_adopted;
+        let ours = |seen: &Seen| seen.link.is_ours || seen.is_adopted();
         let bridge_of = |seen: &Seen| self.links.get(&seen.link.master?);
         let is_guest = |seen: &&Seen| !seen.link.is_ours && bridge_of(seen).is_some_and(ours);
         Ok(self
@@ -148,7 +148,7 @@ impl Kernel {
     fn observe_links(&self, state: &mut State) {
         for seen in self.links.values() {
             let link = &seen.link;
-            let ours = link.is_ours || seen.is_adopted;
+            let ours = link.is_ours || seen.is_adopted();
             if !ours || link.kind != "bridge" {
                 continue;
             }
@@ -168,7 +168,7 @@ impl Kernel {
 
     /// The taps of guests, whose MTU vxnet sets.
     fn observe_taps(&self, state: &mut State) {
-        let ours = |bridge: &Seen| bridge.link.is_ours || bridge.is_adopted;
+        let ours = |bridge: &Seen| bridge.link.is_ours || bridge.is_adopted();
         for tap in self.links.values().map(|seen| &seen.link) {
             let bridge = tap.master.and_then(|master| self.links.get(&master));
             if tap.kind == "tun" && bridge.is_some_and(ours) {

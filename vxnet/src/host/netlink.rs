@@ -39,6 +39,9 @@ pub(super) const SHORTEST_GSO: u32 = 512;
 const LARGEST_MTU: u32 = 65_535;
 /// Marks bridges that vxnet found and uses, with their former address and MTU behind it.
 const ADOPTED: &str = "vxnet (adopted) ";
+/// Marks bridges that vxnet made and let go of because they had guests: ours again once a network
+/// wants them, and till then like anybody's.
+const LEFT: &str = "vxnet (left)";
 /// Marks the addresses that vxnet added (`IFA_PROTO`; the kernel only stores it).
 const PROTOCOL: AddressProtocol = AddressProtocol::Other(0x76);
 
@@ -168,22 +171,23 @@ impl Netlink {
 
     /// Makes a bridge, or adopts the one of that name, and sets it up.
     pub(super) async fn set_bridge(&self, name: &str, bridge: &Bridge) -> Result<()> {
-        if self.find_bare(name).await?.is_none() {
-            let message = LinkBridge::new(name)
-                .stp_state(BridgeStpState::Disabled)
-                .mcast_snooping(false)
-                .address(bridge.mac.0.to_vec())
-                .build();
-            self.handle.link().add(message).execute().await?;
-            self.set_alias(name, OURS).await?;
-        } else if !self.is_marked(name).await? {
-            let former = self
-                .find_bare(name)
-                .await?
-                .map(|seen| seen.link)
-                .unwrap_or_default();
-            let alias = format!("{ADOPTED}{} {}", former.mac, former.mtu);
-            self.set_alias(name, &alias).await?;
+        match self.find_bare(name).await? {
+            None => {
+                let message = LinkBridge::new(name)
+                    .stp_state(BridgeStpState::Disabled)
+                    .mcast_snooping(false)
+                    .address(bridge.mac.0.to_vec())
+                    .build();
+                self.handle.link().add(message).execute().await?;
+                self.set_alias(name, OURS).await?;
+            }
+            Some(seen) if seen.is_left => self.set_alias(name, OURS).await?,
+            Some(seen) if seen.link.is_ours || seen.is_adopted() => {}
+            Some(seen) => {
+                let former = seen.link;
+                let alias = format!("{ADOPTED}{} {}", former.mac, former.mtu);
+                self.set_alias(name, &alias).await?;
+            }
         }
         let ifindex = self.index(name).await?;
         let message = LinkUnspec::new_with_index(ifindex)
@@ -218,7 +222,7 @@ impl Netlink {
         }
         if !force && self.has_guests(ifindex).await? {
             log::warn!("bridge {name} is in no network any more, but has guests and stays");
-            self.set_alias(name, "").await?;
+            self.set_alias(name, LEFT).await?;
             return Ok(false);
         }
         Ok(true)
@@ -329,13 +333,6 @@ impl Netlink {
             .append_extra_attribute(LinkAttribute::IfAlias(alias.into()))
             .build();
         Ok(self.handle.link().set(message).execute().await?)
-    }
-
-    async fn is_marked(&self, name: &str) -> Result<bool> {
-        Ok(self
-            .find_bare(name)
-            .await?
-            .is_some_and(|seen| seen.link.is_ours || seen.is_adopted))
     }
 
     async fn index(&self, name: &str) -> Result<u32> {

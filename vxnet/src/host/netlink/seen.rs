@@ -8,7 +8,7 @@ use rtnetlink::packet_route::link::{
 };
 use vxnet_common::addr::Mac;
 
-use super::{ADOPTED, OURS};
+use super::{ADOPTED, LEFT, OURS};
 use crate::state::Link;
 
 /// A link, and the XDP program on it.
@@ -18,7 +18,8 @@ pub(in crate::host) struct Seen {
     pub(in crate::host) xdp_program: Option<u32>,
     /// The longest super-packet that the link takes, in bytes.
     pub(in crate::host) gso_max_size: Option<u32>,
-    pub(in crate::host) is_adopted: bool,
+    /// vxnet made it, and let go of it because it had guests.
+    pub(in crate::host) is_left: bool,
     /// What an adopted bridge was before.
     pub(in crate::host) former: Option<Former>,
     /// The addresses that vxnet added; others are the administrator's.
@@ -30,6 +31,13 @@ pub(in crate::host) struct Seen {
     pub(in crate::host) is_promiscuous: bool,
     /// Frames get through: the link is up, and has a carrier. A tap has none while nobody reads it.
     pub(in crate::host) is_running: bool,
+}
+
+impl Seen {
+    /// vxnet found the bridge, and uses it.
+    pub(in crate::host) fn is_adopted(&self) -> bool {
+        self.former.is_some()
+    }
 }
 
 /// What vxnet changes of an adopted bridge.
@@ -61,7 +69,7 @@ pub(super) fn seen(message: &LinkMessage) -> Seen {
         ..Link::default()
     };
     let (mut xdp_program, mut gso_max_size) = (None, None);
-    let mut former = None;
+    let (mut former, mut is_left) = (None, false);
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
@@ -74,6 +82,7 @@ pub(super) fn seen(message: &LinkMessage) -> Seen {
             LinkAttribute::Controller(master) => link.master = Some(*master),
             LinkAttribute::IfAlias(alias) => {
                 link.is_ours = alias == OURS;
+                is_left = alias == LEFT;
                 former = Former::parse(alias);
             }
             LinkAttribute::LinkInfo(infos) => {
@@ -96,7 +105,7 @@ pub(super) fn seen(message: &LinkMessage) -> Seen {
         link,
         xdp_program,
         gso_max_size,
-        is_adopted: former.is_some(),
+        is_left,
         former,
         own_addresses: Vec::new(),
         own_groups: Vec::new(),
