@@ -25,6 +25,8 @@ use crate::state::{Id, Spec, State};
 /// What a link with IPv6 groups was before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Former {
+    /// The link itself: it may get another name, and another link its name.
+    ifindex: u32,
     /// The former `keep_addr_on_down`.
     keep: String,
     groups: BTreeSet<IpAddr>,
@@ -42,7 +44,8 @@ fn key(link: &str) -> String {
     format!("net/ipv6/conf/{link}/keep_addr_on_down")
 }
 
-/// Adds the groups that vxnet had the kernel join.
+/// Adds the groups that vxnet had the kernel join. A link that was renamed is known by its new name
+/// from now on; one that has vanished took its groups along.
 pub(super) fn observe(paths: &Paths, links: &BTreeMap<u32, Seen>, state: &mut State) -> Result<()> {
     for seen in links.values() {
         for group in &seen.own_groups {
@@ -50,9 +53,19 @@ pub(super) fn observe(paths: &Paths, links: &BTreeMap<u32, Seen>, state: &mut St
             state.insert(id, Spec::Membership);
         }
     }
-    let former: Links = memory::read(&file(paths))?;
-    if former.is_empty() {
+    let remembered: Links = memory::read(&file(paths))?;
+    if remembered.is_empty() {
         return Ok(());
+    }
+    let former: Links = remembered
+        .values()
+        .filter_map(|former| {
+            let seen = links.get(&former.ifindex)?;
+            Some((seen.link.name.clone(), former.clone()))
+        })
+        .collect();
+    if former != remembered {
+        memory::write(&file(paths), &former)?;
     }
     // Where the address has gone all the same (the kernel keeps none of link scope, nor any while
     // IPv6 is off), the kernel's socket is still in the group, and would not join it again.
@@ -82,8 +95,13 @@ fn joined(listing: &str) -> impl Iterator<Item = (&str, IpAddr)> {
 pub(super) async fn set(paths: &Paths, netlink: &Netlink, link: &str, group: IpAddr) -> Result<()> {
     if group.is_ipv6() {
         let mut links: Links = memory::read(&file(paths))?;
-        if !links.contains_key(link) {
+        let ifindex = netlink.index(link).await?;
+        if links
+            .get(link)
+            .is_none_or(|former| former.ifindex != ifindex)
+        {
             let former = Former {
+                ifindex,
                 keep: sysctl::read(&key(link))?,
                 groups: BTreeSet::new(),
             };
@@ -140,5 +158,35 @@ mod tests {
                 ("eth0", "ff05::10".parse().unwrap()),
             ]
         );
+    }
+
+    #[test]
+    fn a_link_with_groups_is_known_by_its_new_name_and_not_its_name_by_another_link() {
+        let run = std::env::temp_dir().join(format!("vxnet-groups-{}", std::process::id()));
+        fs::create_dir_all(&run).unwrap();
+        let paths = Paths {
+            pins: run.join("pins"),
+            run: run.clone(),
+        };
+        let former = |ifindex| Former {
+            ifindex,
+            keep: "0".to_owned(),
+            groups: BTreeSet::from(["ff05::10".parse().unwrap()]),
+        };
+        let links = Links::from([
+            ("eth1".to_owned(), former(7)),
+            ("eth2".to_owned(), former(8)),
+        ]);
+        memory::write(&file(&paths), &links).unwrap();
+        let seen = |ifindex, name: &str| {
+            let mut seen = Seen::default();
+            (seen.link.ifindex, seen.link.name) = (ifindex, name.into());
+            (ifindex, seen)
+        };
+        let there = BTreeMap::from([seen(7, "lan1"), seen(9, "eth1")]);
+        observe(&paths, &there, &mut State::new()).unwrap();
+        let kept: Links = memory::read(&file(&paths)).unwrap();
+        assert_eq!(kept, Links::from([("lan1".to_owned(), former(7))]));
+        fs::remove_dir_all(run).unwrap();
     }
 }

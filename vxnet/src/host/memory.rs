@@ -2,15 +2,19 @@
 
 use std::{fs, io, path::Path};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Reads a note; one that was never written is empty.
 pub(crate) fn read<T: DeserializeOwned + Default>(file: &Path) -> Result<T> {
     match fs::read(file) {
-        Ok(text) => {
-            serde_json::from_slice(&text).with_context(|| format!("cannot read {}", file.display()))
-        }
+        Ok(text) => serde_json::from_slice(&text).map_err(|error| {
+            anyhow!(
+                "{} is damaged, or another version's: {error}\nhint: remove the file; what it says \
+                 of former values, which teardown would bring back, is lost then",
+                file.display()
+            )
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
     }
@@ -31,5 +35,29 @@ pub(crate) fn remove(file: &Path) -> Result<()> {
             Err(error).with_context(|| format!("cannot remove {}", file.display()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn attack28_a_damaged_note_is_named_with_the_way_out() {
+        let file = std::env::temp_dir().join(format!("vxnet-note-{}.json", std::process::id()));
+        let note = || read::<BTreeMap<String, String>>(&file);
+        assert!(note().unwrap().is_empty(), "never written");
+        write(&file, &BTreeMap::from([("a", "b")])).unwrap();
+        assert_eq!(note().unwrap()["a"], "b");
+        for text in ["", "{\"a\": 1}", "[]"] {
+            fs::write(&file, text).unwrap();
+            let error = format!("{:#}", note().unwrap_err());
+            assert!(error.contains(&*file.to_string_lossy()), "{error}");
+            assert!(error.contains("\nhint: remove the file"), "{error}");
+        }
+        remove(&file).unwrap();
+        remove(&file).unwrap();
     }
 }

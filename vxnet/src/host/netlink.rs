@@ -335,7 +335,8 @@ impl Netlink {
         Ok(self.handle.link().set(message).execute().await?)
     }
 
-    async fn index(&self, name: &str) -> Result<u32> {
+    /// Returns the number of a link.
+    pub(super) async fn index(&self, name: &str) -> Result<u32> {
         match self.find_bare(name).await? {
             Some(seen) => Ok(seen.link.ifindex),
             None => bail!("link {name} has vanished"),

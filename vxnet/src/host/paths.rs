@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 use crate::state::Hook;
@@ -141,9 +141,9 @@ fn is_bpffs(path: &Path) -> bool {
 
 fn mount(at: &Path) -> Result<()> {
     use nix::mount::{MsFlags, mount};
-    mount(Some("bpf"), at, Some("bpf"), MsFlags::empty(), None::<&str>).with_context(|| {
-        format!(
-            "cannot mount a bpffs on {}\nhint: mount -t bpf bpf {0}",
+    mount(Some("bpf"), at, Some("bpf"), MsFlags::empty(), None::<&str>).map_err(|error| {
+        anyhow!(
+            "cannot mount a bpffs on {}: {error}\nhint: mount -t bpf bpf {0}",
             at.display()
         )
     })

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use vxnet_common::{
     addr::{Mac, VtepAddr},
     map::{
+        allowed::AllowedKey,
         fdb::{FdbEntry, FdbKey, flag, origin, place},
         name_str,
         port::{Port, flag as port_flag, kind},
@@ -100,11 +101,23 @@ impl Add {
             FdbEntry::fixed(at, holder, origin::MANUAL)
         };
         maps.set_fdb(&key, &row)?;
-        output::text(&format!(
-            "{} added to network {}\n",
-            address.mac, address.network
-        ))
+        let mut told = format!("{} added to network {}\n", address.mac, address.network);
+        let port = view.ports.get(&holder).filter(|_| at == place::PORT);
+        if let Some(port) = port
+            && is_bound_elsewhere(holder, port, address.mac, &maps.allowed()?)
+        {
+            told.push_str(
+                "note: the port may only send from its `mac` in the fabric file: what this station \
+                 sends there is dropped (spoofed_mac)\n",
+            );
+        }
+        output::text(&told)
     }
+}
+
+/// Returns whether a port may send from its own addresses only, and this one is none of them.
+fn is_bound_elsewhere(port: u32, row: &Port, mac: Mac, allowed: &[AllowedKey]) -> bool {
+    row.flags & port_flag::CHECK_MAC != 0 && !allowed.contains(&AllowedKey::mac(port, mac))
 }
 
 impl Place {

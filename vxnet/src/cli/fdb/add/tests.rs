@@ -101,3 +101,14 @@ fn what_the_daemon_wrote_is_refused_with_a_hint() {
         assert!(error.to_string().contains("\nhint: "), "{error}");
     }
 }
+
+#[test]
+fn attack6_a_port_that_may_not_use_the_address_is_noticed() {
+    let (own, other) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
+    let allowed = [AllowedKey::mac(1, own), AllowedKey::mac(2, other)];
+    let bound = port(kind::GUEST, 1, port_flag::CHECK_MAC, "bound");
+    assert!(is_bound_elsewhere(1, &bound, other, &allowed));
+    assert!(!is_bound_elsewhere(1, &bound, own, &allowed));
+    let free = port(kind::GUEST, 1, 0, "free");
+    assert!(!is_bound_elsewhere(1, &free, other, &allowed));
+}
