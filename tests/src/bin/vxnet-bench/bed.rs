@@ -39,6 +39,8 @@ pub(crate) struct Spec {
     /// How many further hosts broadcasts are replicated to. They are only addresses behind the
     /// router; if there are any, the bed has a single real host.
     pub(crate) replicas: usize,
+    /// Whether everything is on that a frame can be checked for; only vxnet has that.
+    pub(crate) features: bool,
 }
 
 impl Spec {
@@ -49,6 +51,7 @@ impl Spec {
             networks: 1,
             macs: 0,
             replicas: 0,
+            features: false,
         }
     }
 }

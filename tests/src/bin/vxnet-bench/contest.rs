@@ -81,6 +81,8 @@ pub(crate) struct Series {
     pub(crate) figures: Vec<Option<Figure>>,
     /// Why rounds were dropped.
     pub(crate) dropped: Vec<String>,
+    /// Which of these were not disturbed: nothing, or not all, was carried.
+    pub(crate) failed: Vec<String>,
 }
 
 impl Series {
@@ -115,6 +117,7 @@ pub(crate) fn run(
                 entry: entry.clone(),
                 figures: Vec::new(),
                 dropped: Vec::new(),
+                failed: Vec::new(),
             });
         }
     }
@@ -131,19 +134,21 @@ pub(crate) fn run(
             quiet.wait()?;
             let Entry { load, spec, .. } = series.entry;
             let figure = case::measure(load, contest.ports, beds.get(spec)?, schedule.pace);
-            let figure = figure.and_then(|figure| {
-                let fault = fault(contest, spec.peer, figure.usage);
-                match fault.filter(|_| !schedule.is_quick) {
-                    Some(fault) => anyhow::bail!("{fault}"),
-                    None => Ok(figure),
+            let (figure, why) = match figure {
+                Ok(figure) => match fault(contest, spec.peer, figure.usage) {
+                    Some(fault) if !schedule.is_quick => (None, Some(fault)),
+                    _ => (Some(figure), None),
+                },
+                Err(error) => {
+                    let why = format!("{error:#}");
+                    series.failed.push(format!("round {}: {why}", round + 1));
+                    (None, Some(why))
                 }
-            });
-            if let Err(error) = &figure {
-                series
-                    .dropped
-                    .push(format!("round {}: {error:#}", round + 1));
+            };
+            if let Some(why) = why {
+                series.dropped.push(format!("round {}: {why}", round + 1));
             }
-            series.figures.push(figure.ok());
+            series.figures.push(figure);
         }
     }
     Ok(all)

@@ -16,6 +16,7 @@ mod floor;
 mod frame;
 mod goal;
 mod machine;
+mod order;
 mod peer;
 mod plan;
 mod program;
@@ -129,6 +130,11 @@ fn run(options: &Options) -> Result<()> {
         let text = serde_json::to_string_pretty(&summary.json(schedule, &beds))?;
         std::fs::write(path, text + "\n").with_context(|| path.display().to_string())?;
     }
+    ensure!(
+        summary.failed.is_empty(),
+        "vxnet could not be measured:\n{}",
+        summary.failed.join("\n")
+    );
     Ok(())
 }
 

@@ -6,16 +6,13 @@ use crate::beds::Beds;
 use crate::contest::{Contest, Schedule, Series};
 use crate::goal::{NOT_MEASURED, Verdict, goals};
 use crate::machine;
+use crate::order::{self, Order};
 use crate::peer::{Peer, Receive};
 use crate::report::Report;
 use crate::row::{Row, rows};
-use crate::stats::median;
 
 /// Said wherever the figures of a quick run stand.
 pub(crate) const QUICK: &str = "quick: not a measurement";
-
-/// Figures about the order of segments, which have to be no worse than brvx's.
-const ORDER: [&str; 4] = ["out_of_order", "sack_reorder", "retransmits", "segments"];
 
 /// All results so far.
 #[derive(Debug, Default)]
@@ -25,10 +22,12 @@ pub(crate) struct Summary {
     floors: Vec<String>,
     rows: Vec<Row>,
     details: Vec<Value>,
-    order: Vec<[String; 7]>,
+    order: Vec<Order>,
     dropped: Vec<String>,
     /// The same, one line for each who lost some.
     shown: Vec<String>,
+    /// Why vxnet could not be measured.
+    pub(crate) failed: Vec<String>,
 }
 
 impl Summary {
@@ -48,11 +47,13 @@ impl Summary {
     /// Takes the figures of one contest in.
     pub(crate) fn add(&mut self, contest: &Contest, all: &[Series]) {
         self.rows.extend(rows(contest, all));
+        self.order.extend(order::judge(contest, all));
         for series in all {
             let Series {
                 entry,
                 figures,
                 dropped,
+                failed,
             } = series;
             let title = format!("{}: {}", contest.title(), entry.name);
             if let Some(first) = dropped.first() {
@@ -62,6 +63,10 @@ impl Summary {
             }
             for why in dropped {
                 self.dropped.push(format!("{title}: {why}"));
+            }
+            if entry.spec.peer.is_vxnet() {
+                let failed = failed.iter().map(|why| format!("{title}: {why}"));
+                self.failed.extend(failed);
             }
             let figures: Vec<Value> = figures
                 .iter()
@@ -90,9 +95,6 @@ impl Summary {
                 "metric": contest.metric,
                 "rounds": figures,
             }));
-            if contest.case == "bulk-tcp" {
-                self.order.push(order(contest, series));
-            }
         }
     }
 
@@ -110,17 +112,12 @@ impl Summary {
             &self.rows.iter().map(cells).collect::<Vec<_>>(),
         );
         if !self.order.is_empty() {
-            Report::heading("Order in bulk TCP, per million segments: medians");
-            let heads = [
-                "WHO",
-                "PORTS",
-                "WIRE",
-                "OUT OF ORDER",
-                "SACK REORDER",
-                "SENT AGAIN",
-                "OF",
-            ];
-            Report::table(heads, &self.order);
+            Report::heading(
+                "Order: TCP segments of a million (medians), no more than brvx's and 10; UDP \
+                 datagrams, none",
+            );
+            let cells: Vec<_> = self.order.iter().map(Order::cells).collect();
+            Report::table(Order::HEADS, &cells);
         }
         Report::heading("Dropped rounds: how many, and why the first");
         if self.shown.is_empty() {
@@ -209,6 +206,8 @@ impl Summary {
             "dropped": self.dropped,
             "goals": self.verdicts().iter().map(Verdict::json).collect::<Vec<_>>(),
             "not_measured": NOT_MEASURED,
+            "order": self.order.iter().map(Order::json).collect::<Vec<_>>(),
+            "failed": self.failed,
             "details": self.details,
             "peers": peers.collect::<Vec<_>>(),
         })
@@ -235,27 +234,5 @@ fn cells(row: &Row) -> [String; 10] {
         figure(row.peer_value),
         ratio,
         row.ratio.map_or(0, |ratio| ratio.count).to_string(),
-    ]
-}
-
-fn order(contest: &Contest, series: &Series) -> [String; 7] {
-    let [out_of_order, reorder, again, segments] = ORDER.map(|name| {
-        let figures: Vec<f64> = series.extras(name).into_iter().flatten().collect();
-        median(&figures).unwrap_or(f64::NAN)
-    });
-    let of_million = |figure: f64| format!("{:.1}", figure / segments * 1e6);
-    let who = if series.entry.spec.peer.is_vxnet() {
-        format!("vxnet/{}", series.entry.name)
-    } else {
-        series.entry.name.clone()
-    };
-    [
-        who,
-        contest.ports.label().to_owned(),
-        contest.wire.label().to_owned(),
-        of_million(out_of_order),
-        of_million(reorder),
-        of_million(again),
-        format!("{segments:.0}"),
     ]
 }

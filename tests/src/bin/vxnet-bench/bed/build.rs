@@ -7,7 +7,7 @@ use vxnet_tests::bpffs::Bpffs;
 
 use crate::bed::{Bed, Spec};
 use crate::peer::ovs::{self, Ovs};
-use crate::peer::{Peer, bridge, brvx, direct, vxnet};
+use crate::peer::{Peer, bridge, brvx, direct, port_name, vxnet};
 use crate::station::{Kind, Station};
 use crate::wire::{UPLINK, Underlay};
 
@@ -63,7 +63,7 @@ impl Bed {
             Peer::Vxnet(receive) => {
                 underlay.address(shell, UPLINK)?;
                 let bpffs = Bpffs::mount(scope)?;
-                let config = vxnet::config(&vteps, networks, receive, ageing);
+                let config = vxnet::config(&vteps, self.spec, receive, ageing);
                 for host in hosts {
                     let vxnet = vxnet::start(scope, shell, &bpffs, binary, host, &config)?;
                     self.vxnets.push(vxnet);
@@ -108,7 +108,7 @@ impl Bed {
                 };
                 for &kind in kinds {
                     let address = peer.address(kind, number, routed);
-                    let port = format!("vnet{network}{}", &kind_letter(kind));
+                    let port = port_name(network, kind);
                     let station =
                         Station::make(scope, shell, (host, number), kind, address, &port)?;
                     match self.ovs.get(number - 1) {
@@ -128,17 +128,9 @@ impl Bed {
             self.mutes.push(mutes);
         }
         for vxnet in &self.vxnets {
-            let port = format!("vnet{networks}{}", kind_letter(Kind::Mute));
+            let port = port_name(networks, Kind::Mute);
             vxnet.wait_for_port(&format!("n{networks}"), &port)?;
         }
         Ok(())
-    }
-}
-
-fn kind_letter(kind: Kind) -> char {
-    match kind {
-        Kind::Veth => 'v',
-        Kind::Tap => 't',
-        Kind::Mute => 'm',
     }
 }

@@ -103,6 +103,16 @@ pub(crate) fn bridge_name(network: usize) -> String {
     format!("br{network}")
 }
 
+/// The link of a station's port in network `network` (from 1).
+pub(crate) fn port_name(network: usize, kind: Kind) -> String {
+    let letter = match kind {
+        Kind::Veth => 'v',
+        Kind::Tap => 't',
+        Kind::Mute => 'm',
+    };
+    format!("vnet{network}{letter}")
+}
+
 /// The VNI of network `network` (from 1).
 pub(crate) fn vni(network: usize) -> usize {
     network * 10

@@ -18,8 +18,15 @@ const MANY_NETWORKS: usize = 64;
 const REPLICAS: usize = 8;
 
 /// All of them.
-pub(super) fn all() -> [Contest; 4] {
-    [broadcasts(), networks(), large_table(), random_table()]
+pub(super) fn all() -> [Contest; 6] {
+    [
+        broadcasts(),
+        networks(),
+        large_table(),
+        random_table(),
+        features(Kind::Veth),
+        features(Kind::Tap),
+    ]
 }
 
 const VXNET: Peer = Peer::Vxnet(Receive::Tc);
@@ -82,6 +89,20 @@ fn networks() -> Contest {
             (spec(VXNET, 1), "vxnet, 1 network", load),
         ],
     )
+}
+
+fn features(ports: Kind) -> Contest {
+    let bare = Spec::new(VXNET, Wire::Mtu);
+    let all = Spec {
+        features: true,
+        ..bare
+    };
+    let load = Load::Frames(Frames::of(60));
+    let bare = (bare, "vxnet, bare", load);
+    Contest {
+        ports,
+        ..variants("features", load, (all, "tc"), &[bare])
+    }
 }
 
 fn table(peer: Peer, macs: u32) -> Spec {
