@@ -27,6 +27,7 @@ mod receive;
 mod rows;
 mod security;
 mod security_drops;
+mod security_services;
 mod slots;
 mod source;
 mod suppress;
