@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
 use vxnet_tests::lab::Lab;
@@ -110,7 +110,7 @@ fn f10_the_gro_link_is_mended() -> Result<()> {
     let mut lab = lab("mend").every_host("receive = \"tc\"").build()?;
     let netns = lab.hypervisor(1)?.netns.clone();
     let from_start = Instant::now();
-    unharmed(&mut lab, |_| {
+    unharmed(&mut lab, |lab| {
         for damage in [
             "ethtool -K vx-gro-end gro off",
             "ethtool -K vx-gro tso on",
@@ -119,7 +119,7 @@ fn f10_the_gro_link_is_mended() -> Result<()> {
             "ip link del vx-gro",
         ] {
             netns.line(damage).run()?;
-            eventually(Duration::from_secs(10), || {
+            let mended = eventually(Duration::from_secs(10), || {
                 let near = netns.line("ethtool -k vx-gro").run()?;
                 let far = netns.line("ethtool -k vx-gro-end").run()?;
                 let up = netns.line("ip -o link show dev vx-gro up").run()?;
@@ -135,7 +135,8 @@ fn f10_the_gro_link_is_mended() -> Result<()> {
                 let left = netns.line("ip -o link show").run()?;
                 ensure!(!left.contains("elsewhere"), "{left}");
                 Ok(())
-            })?;
+            });
+            mended.with_context(|| lab.vxnet(1).map_or_else(|_| String::new(), |it| it.log()))?;
         }
         // Mending takes less than a probe has to last.
         std::thread::sleep(Duration::from_secs(2).saturating_sub(from_start.elapsed()));

@@ -38,6 +38,12 @@ fn p36_teardown_leaves_nothing_of_clsact_filters() -> Result<()> {
 /// Sets everything up and tears it down; in between, while no daemon runs, others do some `damage`.
 fn leaves_nothing(mut lab: Lab, damage: &[&str]) -> Result<()> {
     let netns = lab.hypervisor(1)?.netns.clone();
+    // Until the kernel has found its own addresses to be unique, it changes them itself.
+    eventually(Duration::from_secs(5), || {
+        let tentative = netns.ip("-6 address show tentative")?;
+        ensure!(tentative.is_empty(), "{tentative}");
+        Ok(())
+    })?;
     let before = Snapshot::take(&netns)?;
     lab.start()?;
     lab.plug_all()?;
