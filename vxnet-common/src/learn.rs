@@ -14,6 +14,9 @@ use crate::{
 /// packet writes would bounce between the CPUs.
 pub const REFRESH: u64 = 1 << 29;
 
+// What `marked` counts on.
+const _: () = assert!(place::PORT == 1 && flag::TRUNK == 2);
+
 /// How long the moves of an address are counted, in nanoseconds, and how many are followed in that
 /// time: the defaults of EVPN for MAC mobility (RFC 7432 section 15.1).
 pub const MOVES_WINDOW: u64 = 180_000_000_000;
@@ -42,6 +45,36 @@ pub const fn is_frozen(row: &FdbEntry, now: u64) -> bool {
     row.moves == FROZEN && now.saturating_sub(row.moved) < MOVES_WINDOW
 }
 
+/// Returns whether an address behind a local port may move to a peer: it was learned on a trunk
+/// link, or was a peer's a moment ago.
+#[inline(always)]
+pub const fn yields(row: &FdbEntry, now: u64) -> bool {
+    row.flags & flag::TRUNK != 0 || was_taken(row, now)
+}
+
+#[inline(always)]
+const fn was_taken(row: &FdbEntry, now: u64) -> bool {
+    row.flags & flag::TAKEN != 0 && now.saturating_sub(row.moved) < MOVES_WINDOW
+}
+
+/// Returns a row to be written with its marks: what it is in the place of, and whether its sender
+/// stands for many stations (1), as peers and trunk links do, or is a guest (0).
+///
+/// Apart from [`judge`], which every frame passes and which has no room left in the verifier's eyes.
+#[inline(always)]
+pub const fn marked(row: FdbEntry, known: Option<&FdbEntry>, many: u8, now: u64) -> FdbEntry {
+    // 1 is PORT, and 2 is TRUNK.
+    let mut flags = row.flags | (row.place & place::PORT & many) << 1;
+    if let Some(known) = known
+        && row.place == place::PORT
+        && row.moves != 0
+        && (known.place == place::VTEP || was_taken(known, now))
+    {
+        flags |= flag::TAKEN;
+    }
+    FdbEntry { flags, ..row }
+}
+
 /// Returns who holds an address that came `from` somewhere: see [`crate::map::holder`].
 #[inline(always)]
 pub const fn holder(from: From) -> u32 {
@@ -59,7 +92,10 @@ pub const fn holder(from: From) -> u32 {
 ///   [`MOVES_WINDOW`]: two stations have it, or a loop shows one twice.
 /// - The overlay does not move an address away from a live local port: any peer could take over a
 ///   guest's traffic (RFC 7348 section 7). When the guest has really left, so has its port, and
-///   the daemon has removed its rows.
+///   the daemon has removed its rows. Two kinds of rows yield all the same ([`yields`]): otherwise a
+///   guest that once sends from a remote station's address would have its traffic for good.
+///
+/// A row to be written is yet to be [`marked`]. Times are in nanoseconds.
 #[inline(always)]
 pub fn judge(row: Option<&FdbEntry>, src: Mac, from: From, now: u64, ageing: u64) -> Lesson {
     if src.is_group() || src.is_zero() {
@@ -84,7 +120,7 @@ pub fn judge(row: Option<&FdbEntry>, src: Mac, from: From, now: u64, ageing: u64
     }
     if row.origin != origin::LEARNED
         || row.flags & flag::STICKY != 0
-        || (at == place::VTEP && row.place == place::PORT)
+        || (at == place::VTEP && row.place == place::PORT && !yields(row, now))
     {
         return Lesson::Lie(Reason::LocalMac);
     }

@@ -31,7 +31,8 @@ const SWEEP_EVERY: u64 = 1_000_000_000;
 pub(crate) struct Sender {
     pub(crate) from: From,
     limit: u32,
-    /// At the limit, a new address is not learned; otherwise the oldest goes.
+    /// It stands for many stations, as peers and trunk links do: at the limit, a new address is not
+    /// learned. Otherwise the oldest goes.
     keeps: bool,
 }
 
@@ -152,6 +153,9 @@ fn tell_flapping(key: *const FdbKey, holder: u32, other: u32) {
 fn write(entry: *mut Entry, now: u64) {
     // SAFETY: the caller passed a reference, and does not look at it again.
     let entry = unsafe { &mut *entry };
+    // SAFETY: as in `Live::fdb`.
+    let known = unsafe { maps::FDB.get(entry.key) };
+    entry.row = learn::marked(entry.row, known, entry.keeps as u8, now);
     let needs_place = entry.limit != 0 && entry.row.held == fdb::NO_PLACE;
     let mut place = HeldKey {
         holder: 0,

@@ -85,6 +85,8 @@ impl Decision {
         let key = FdbKey::new(segment_slot, header.src);
         match learn::judge(tables.fdb(&key), header.src, from, NOW, segment.ageing) {
             Lesson::Write(row) => {
+                let many = u8::from(flags & flag::KEEP_ROWS != 0);
+                let row = learn::marked(row, self.rows.fdb.get(&key), many, NOW);
                 let lesson = (segment.vid, header.src.0, row.slot);
                 outcome.learned.insert(lesson);
                 // The frame may be to its own sender.

@@ -163,3 +163,61 @@ fn a_sticky_row_ages_but_does_not_move() {
     let fresh = Lesson::Write(row(B, later));
     assert_eq!(judge(Some(&sticky), MAC, B, later, AGEING), fresh);
 }
+
+/// What is written for a frame.
+fn write(known: Option<&FdbEntry>, from: From, many: u8, now: u64) -> FdbEntry {
+    match judge(known, MAC, from, now, AGEING) {
+        Lesson::Write(row) => marked(row, known, many, now),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// One frame of a liar must not cost a remote station its traffic, nor its own next one.
+#[test]
+fn attack8_attack15_what_a_port_took_from_a_peer_the_peer_takes_back() {
+    let stolen = write(Some(&row(P, NOW)), A, 0, NOW + 1);
+    assert_eq!(stolen.flags, flag::TAKEN);
+    let back = write(Some(&stolen), P, 1, NOW + 2);
+    assert_eq!((back.place, back.slot, back.moves), (place::VTEP, 2, 2));
+    assert_eq!(back.flags, 0);
+    // Also from the accomplice at another port; and both are moves, so they come to an end.
+    let passed_on = write(Some(&stolen), B, 0, NOW + 2);
+    assert_eq!(passed_on.flags, flag::TAKEN);
+    assert_eq!(write(Some(&passed_on), Q, 1, NOW + 3).moves, 3);
+    let mut held = stolen;
+    for turn in 1..MOVES {
+        let from = if turn % 2 == 1 { P } else { A };
+        held = write(Some(&held), from, 0, NOW + 2);
+    }
+    let end = judge(Some(&held), MAC, P, NOW + 2, AGEING);
+    assert!(matches!(end, Lesson::Freeze(row) if row.place == place::PORT));
+    // Who has sent from here for long is a guest of this host, wherever it goes in it.
+    let last = NOW + MOVES_WINDOW;
+    let settled = FdbEntry {
+        last_seen: last,
+        ..stolen
+    };
+    assert_eq!(write(Some(&settled), P, 1, last).place, place::VTEP);
+    let lie = Lesson::Lie(Reason::LocalMac);
+    assert_eq!(judge(Some(&settled), MAC, P, last + 1, AGEING), lie);
+    assert_eq!(write(Some(&settled), B, 0, last + 1).flags, 0);
+    // What has expired was nobody's.
+    assert_eq!(write(Some(&row(P, NOW - AGEING)), A, 0, NOW).flags, 0);
+}
+
+#[test]
+fn evpn_03_a_station_behind_a_trunk_link_may_move_to_a_peer() {
+    let behind = write(None, A, 1, NOW);
+    assert_eq!(behind.flags, flag::TRUNK);
+    assert_eq!(write(None, A, 0, NOW).flags, 0, "a guest's");
+    let gone = write(Some(&behind), P, 1, NOW);
+    assert_eq!((gone.place, gone.flags), (place::VTEP, 0));
+    // It is no trunk's any more once it was seen at a guest's port.
+    let guest = write(Some(&behind), B, 0, NOW);
+    assert_eq!(guest.flags, 0);
+    let lie = Lesson::Lie(Reason::LocalMac);
+    assert_eq!(judge(Some(&guest), MAC, P, NOW, AGEING), lie);
+    // What it takes from a peer is both.
+    let both = write(Some(&row(P, NOW)), A, 1, NOW);
+    assert_eq!(both.flags, flag::TRUNK | flag::TAKEN);
+}

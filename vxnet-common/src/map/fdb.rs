@@ -50,6 +50,10 @@ pub mod origin {
 pub mod flag {
     /// The address does not move while the row lives.
     pub const STICKY: u8 = 1;
+    /// It is behind a trunk link: a station of the physical network, which a peer may have next.
+    pub const TRUNK: u8 = 1 << 1;
+    /// A port took it from a peer, not long ago: who had it may have it back.
+    pub const TAKEN: u8 = 1 << 2;
 }
 
 /// [`FdbEntry::moves`] of an address that the table follows no longer.

@@ -22,7 +22,8 @@ use super::{Ends, Rows, Walk, words};
 pub(super) struct Sender {
     pub(super) from: From,
     limit: u32,
-    /// At the limit, a new address is not learned; otherwise the oldest goes.
+    /// It stands for many stations, as peers and trunk links do: at the limit, a new address is not
+    /// learned. Otherwise the oldest goes.
     keeps: bool,
 }
 
@@ -70,7 +71,10 @@ impl<R: Rows> Walk<'_, R> {
         let text = match lesson {
             Lesson::Known => format!("{src} is known to be at {here}"),
             Lesson::Refresh => format!("{src} is known to be at {here}; its age would start anew"),
-            Lesson::Write(fresh) => self.write(key, known, fresh, sender),
+            Lesson::Write(fresh) => {
+                let fresh = learn::marked(fresh, known.as_ref(), sender.keeps.into(), self.now);
+                self.write(key, known, fresh, sender)
+            }
             Lesson::Freeze(_) | Lesson::Frozen => {
                 self.notices.push(Reason::MacFlap);
                 let there = known.map(|row| words::entry(self.tables.rows(), &row, self.now));

@@ -5,7 +5,7 @@ use vxnet_common::{
     addr::{Mac, VtepAddr},
     forward::{From, Tables, To, admit, decide},
     frame::Ethernet,
-    learn::{Lesson, judge},
+    learn::{Lesson, judge, marked, yields},
     map::{
         NO_SLOT,
         fdb::{FdbEntry, FdbKey, flag as row_flag, origin, place},
@@ -148,13 +148,18 @@ fn learns(world: &mut World, frame: &Frame) -> bool {
     match lesson {
         Lesson::Known | Lesson::Refresh => assert!(live.is_some_and(|row| here(&row))),
         Lesson::Write(new) => {
+            let many = u8::from(frame.sender & flag::KEEP_ROWS != 0);
+            let new = marked(new, row.as_ref(), many, frame.now);
             assert!(here(&new) && new.origin == origin::LEARNED);
             assert_eq!(new.last_seen, frame.now);
             if let Some(old) = live {
                 assert_eq!(old.origin, origin::LEARNED, "not for a frame to change");
                 assert_eq!(old.flags & row_flag::STICKY, 0);
                 let is_stolen = old.place == place::PORT && new.place == place::VTEP;
-                assert!(!is_stolen, "the overlay takes no live guest's address");
+                assert!(
+                    !is_stolen || yields(&old, frame.now),
+                    "the overlay takes no live guest's address"
+                );
             }
             world.fdb.insert(key, new);
         }
