@@ -109,6 +109,17 @@ pub const fn may_have(owner: Option<u32>, holder: u32) -> bool {
     }
 }
 
+/// Returns whether an address that a station behind `holder` claims is known to be another's: a guest
+/// that says that it is the gateway. `owner` is as for [`may_have`]; that nobody is answered for an
+/// address does not make it anybody's.
+#[inline(always)]
+pub const fn is_stolen(owner: Option<u32>, holder: u32) -> bool {
+    match owner {
+        Some(owner) => owner != NOBODY && owner != holder,
+        None => false,
+    }
+}
+
 /// Returns whether it is certain enough to answer in its place that a station has an address: it said
 /// so not long ago, its place is known, and there it may have it, also by a configuration that is
 /// newer than what it said. `owner` is as for [`may_have`]; times in nanoseconds.

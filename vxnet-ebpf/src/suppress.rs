@@ -46,8 +46,10 @@ pub(crate) fn hear(
         context.except,
         context.now,
     );
-    if listen(raw, segment, frame, now, port) == BAD {
-        return Err(Reason::BadNeighbour);
+    match listen(raw, segment, frame, now, port) {
+        BAD => return Err(Reason::BadNeighbour),
+        STOLEN => return Err(Reason::SpoofedIp),
+        _ => {}
     }
     if answer(raw, segment, port, frame, now) == GOES_ON {
         return Ok(false);
@@ -83,6 +85,7 @@ pub(crate) fn reply(port: &Port) -> i32 {
 const GOES_ON: u32 = 0;
 const ANSWERED: u32 = 1;
 const BAD: u32 = 2;
+const STOLEN: u32 = 3;
 
 /// Remembers what a frame claims that came from a holder of addresses. A call of its own, as `guard`
 /// explains, and apart from [`answer`]: both together do not fit the stack.
@@ -98,8 +101,12 @@ fn listen(skb: *mut __sk_buff, segment: u32, frame: *const Ethernet, now: u64, h
     };
     if let Some(claim) = heard.claim {
         let key = NeighbourKey::new(segment, claim.address);
-        if neighbour::may_have(tables::owner(&key), holder) {
+        let owner = tables::owner(&key);
+        if neighbour::may_have(owner, holder) {
             remember(&key, &claim, now);
+        }
+        if neighbour::is_stolen(owner, holder) {
+            return STOLEN;
         }
     }
     GOES_ON

@@ -421,5 +421,7 @@ fn arp_01_what_the_configuration_gives_to_one_is_nobody_elses() {
         (Some(NOBODY), NOBODY, false),
     ] {
         assert_eq!(may_have(owner, holder), expected, "{owner:?} {holder}");
+        let is_anothers = owner.is_some_and(|owner| owner != NOBODY) && !expected;
+        assert_eq!(is_stolen(owner, holder), is_anothers, "{owner:?} {holder}");
     }
 }

@@ -28,7 +28,13 @@ impl<R: Rows> Walk<'_, R> {
             Some(claim) => {
                 let key = NeighbourKey::new(inside.segment_slot, claim.address);
                 let text = format!("{} is at {}", claim.address, claim.mac);
-                if neighbour::may_have(self.tables.owner(&key), inside.except) {
+                let owner = self.tables.owner(&key);
+                if neighbour::is_stolen(owner, inside.except) {
+                    let text = format!("{text}, but the address is a gateway's");
+                    self.step("neighbour", text);
+                    return Err(Reason::SpoofedIp);
+                }
+                if neighbour::may_have(owner, inside.except) {
                     text
                 } else {
                     format!("{text}, which is not believed: the address is reserved")

@@ -131,10 +131,14 @@ fn arp_01_attack15_a_gateways_address_is_its_hosts() {
                 IpAddr::V4(gateway) => arp_reply((mac, gateway), (B, ip4(B))),
                 IpAddr::V6(gateway) => advertisement((mac, gateway), (B, ip6(B)), SOLICITED),
             };
-            reserve(world, BLUE, gateway, HOST)?;
-            from_port(world, PORT_A, &claim(A))?;
-            let got = heard(world, BLUE, gateway);
-            ensure!(got.is_none(), "{gateway}: a guest is believed: {got:?}");
+            // Whether it is that of this host or of another: a guest's claim is no frame for others.
+            for owner in [holder::of_vtep(ONE), HOST] {
+                reserve(world, BLUE, gateway, owner)?;
+                let lie = Case::dropped("attack15_a_guest", claim(A), Reason::SpoofedIp);
+                failures.extend(on_port(world, PORT_A, &[lie]));
+                let got = heard(world, BLUE, gateway);
+                ensure!(got.is_none(), "{gateway}: a guest is believed: {got:?}");
+            }
             for path in Path::ALL {
                 let packet = world.family.arrives(ONE, &claim(AT_ONE));
                 from_underlay(world, path, &packet)?;
