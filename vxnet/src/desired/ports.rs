@@ -31,6 +31,7 @@ pub(super) struct Port<'a> {
     flags: u32,
     pvid: Option<VlanId>,
     vlans: Vec<VlanId>,
+    /// Only VLANs let frames in: the network has them, or the port is blocked.
     is_vlan_aware: bool,
     bum_limit: u32,
     fdb_limit: u32,
@@ -78,6 +79,8 @@ impl<'a> Port<'a> {
         let tagged = group
             .map(|group| &group.tagged)
             .filter(|tagged| !tagged.is_empty());
+        // Whatever the group would forbid is not known, so nothing is allowed.
+        let is_blocked = group.is_none() && rule.is_some_and(|rule| rule.portgroup.is_some());
         let pvid = group.and_then(|group| group.pvid);
         let vlans = match tagged {
             Some(tagged) => tagged.iter().copied().chain(pvid).collect(),
@@ -90,7 +93,7 @@ impl<'a> Port<'a> {
             flags,
             pvid,
             vlans,
-            is_vlan_aware: network.is_vlan_aware(),
+            is_vlan_aware: network.is_vlan_aware() || is_blocked,
             bum_limit: group.and_then(|group| group.bum_limit).unwrap_or(0),
             fdb_limit: group
                 .and_then(|group| group.fdb_limit)
@@ -260,7 +263,7 @@ pub(super) fn doubts(network: &Network, host: &Host, facts: &Facts, doubts: &mut
         let named = rule.and_then(|rule| rule.portgroup.as_deref());
         if let Some(named) = named.filter(|named| !network.portgroups.contains_key(*named)) {
             doubts.push(format!(
-                "port {} is in network {}, which has no portgroup {named}",
+                "port {} is in network {}, which has no portgroup {named}: it is blocked (no_vlan)",
                 link.name, network.name
             ));
         } else if network.is_vlan_aware() && network.portgroup(rule).is_none() {

@@ -17,7 +17,7 @@ use vxnet_common::{
     },
 };
 
-use super::ports::Port;
+use super::{bridge_mac, ports::Port};
 use crate::{
     model::{Fabric, Host, Network, Segment},
     state::{Id, Link, Observed, Spec, State},
@@ -105,6 +105,7 @@ impl Member<'_> {
             self.fdb(state, self.bridge.mac, entry);
         }
         state.insert(Id::Segment(self.slot), Spec::Segment(Box::new(row)));
+        self.gateways(state, fabric, host, vteps);
         self.stations(state, fabric, host, vteps, ports);
         self.reserve(state, fabric, host, vteps);
     }
@@ -170,6 +171,29 @@ impl Member<'_> {
 
     fn fdb(&self, state: &mut State, mac: Mac, entry: FdbEntry) {
         state.insert(Id::Fdb(FdbKey::new(self.slot, mac)), Spec::Fdb(entry));
+    }
+
+    /// Adds the addresses of the other hosts that are gateways: a guest that sent from one would
+    /// have what the network sends to all others.
+    fn gateways(
+        &self,
+        state: &mut State,
+        fabric: &Fabric,
+        host: &Host,
+        vteps: &BTreeMap<VtepAddr, u32>,
+    ) {
+        if self.vid.is_some() || self.segment.vni.is_none() {
+            return;
+        }
+        let others = self.network.gateways.keys();
+        for name in others.filter(|name| **name != host.name) {
+            let peer = fabric.hosts.get(name);
+            let slot = peer.and_then(|peer| vteps.get(&VtepAddr::from(peer.underlay)));
+            if let Some(slot) = slot {
+                let entry = FdbEntry::fixed(place::VTEP, *slot, origin::STATIC);
+                self.fdb(state, bridge_mac(name, self.network), entry);
+            }
+        }
     }
 
     /// Adds the addresses whose place the user knows: here as soon as their link is, elsewhere at

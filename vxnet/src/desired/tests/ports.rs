@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use vxnet_common::{
     addr::{Mac, VtepAddr},
     map::{
+        NO_SLOT,
         allowed::AllowedKey,
         fdb::{FdbEntry, FdbKey, origin, place},
         holder,
         neighbour::{self, NeighbourKey},
         port::flag,
-        segment,
+        segment::{self, list},
     },
 };
 
@@ -20,7 +21,7 @@ use super::{
     segment as row_of, settled,
 };
 use crate::{
-    desired::desired,
+    desired::{bridge_mac, desired},
     model::{Flood, PortRule, Portgroup, Station, Suppress},
     state::{Id, Spec, State},
 };
@@ -80,6 +81,31 @@ fn attack15_attack16_rules_and_portgroups_become_flags_and_rows() {
     let other = port(&state, vm2);
     let usual = flag::XDP_TARGET | flag::NO_VXLAN | flag::NO_DHCP_SERVER | flag::NO_RA;
     assert_eq!((other.flags, other.bum_limit), (usual, 0));
+}
+
+/// A link that is plugged into the wrong network must not lose what it was meant to be kept from.
+#[test]
+fn a_port_whose_portgroup_is_another_networks_is_blocked() {
+    let mut fabric = red_fabric(4);
+    let rule = PortRule {
+        portgroup: Some("elsewhere".into()),
+        ..PortRule::default()
+    };
+    let host = fabric.hosts.get_mut("host1").unwrap();
+    host.ports.insert("vm1".into(), rule);
+    let (mut machine, _) = settled(&fabric);
+    let vm1 = machine.add_guest("vm1", "br-red");
+    let vm2 = machine.add_guest("vm2", "br-red");
+    let state = of(&fabric, &machine);
+    let (blocked, other) = (port(&state, vm1), port(&state, vm2));
+    assert_eq!(blocked.segment, NO_SLOT);
+    assert_eq!(blocked.flags & flag::VLAN_AWARE, flag::VLAN_AWARE);
+    assert_ne!(other.segment, NO_SLOT);
+    let slot = slot(&state, vm1);
+    let flooded_to = |(id, spec): (&Id, &Spec)| {
+        matches!(id, Id::Flood(key) if key.list == list::PORTS) && *spec == Spec::Slot(slot)
+    };
+    assert!(!state.iter().any(flooded_to), "it gets floods");
 }
 
 #[test]
@@ -180,6 +206,12 @@ fn arp_01_floods_and_suppression_are_the_segments() {
     };
     let its = Some(Spec::Slot(holder::of_vtep(peer)));
     assert_eq!(owner(&state, remote.addr()), its);
+
+    // Its bridge's address is static here: no guest of ours can take it.
+    let bridge = bridge_mac("host2", &fabric.networks["red"]);
+    let row = FdbEntry::fixed(place::VTEP, peer, origin::STATIC);
+    let key = Id::Fdb(FdbKey::new(slot, bridge));
+    assert_eq!(state.get(&key), Some(&Spec::Fdb(row)));
 
     // Without suppression nobody is heard.
     plain(&mut fabric, "red").suppress = None;
