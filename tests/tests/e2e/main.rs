@@ -33,6 +33,7 @@ mod ovs_peer;
 mod regroup;
 mod suppress;
 mod teardown;
+mod theft;
 mod too_big;
 mod trunk;
 mod vlan_trunk;
