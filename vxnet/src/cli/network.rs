@@ -58,8 +58,8 @@ pub(super) struct Network {
     network: String,
     vlan: Option<u16>,
     bridge: String,
-    /// 0 for a VLAN that is not on the overlay.
-    vni: u32,
+    /// None for a VLAN that is not on the overlay.
+    vni: Option<u32>,
     mtu: u32,
     ageing_s: u64,
     /// How many guests' links are in it.
@@ -85,7 +85,7 @@ impl Row for Network {
             self.network.clone(),
             or_dash(self.vlan.as_ref()),
             self.bridge.clone(),
-            or_dash(Some(&self.vni).filter(|vni| **vni != 0)),
+            or_dash(self.vni.as_ref()),
             self.mtu.to_string(),
             format!("{}s", self.ageing_s),
             self.ports.to_string(),
@@ -122,7 +122,7 @@ pub(super) fn list(maps: &Maps) -> Result<Vec<Network>> {
         network: name_str(&row.name).into(),
         vlan: (row.vid != 0).then_some(row.vid),
         bridge: name_str(&row.bridge_name).into(),
-        vni: row.vni,
+        vni: (row.vni != 0).then_some(row.vni),
         mtu: row.mtu,
         ageing_s: row.ageing / 1_000_000_000,
         ports: ports
@@ -159,7 +159,7 @@ mod tests {
             network: "blue".into(),
             vlan,
             bridge: "br0".into(),
-            vni,
+            vni: (vni != 0).then_some(vni),
             mtu: 1450,
             ageing_s: 300,
             ports: 2,

@@ -36,7 +36,7 @@ pub(super) struct NoXdp;
 
 impl fmt::Display for NoXdp {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "the driver does not run XDP")
+        write!(out, "the driver does not run XDP, or not with this MTU")
     }
 }
 
