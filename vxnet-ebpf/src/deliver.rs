@@ -11,7 +11,7 @@ use vxnet_common::{
 use crate::{
     account,
     encap::Departure,
-    flood, maps,
+    flood, maps, next_hop,
     packet::{self, Skb},
     tell,
 };
@@ -71,9 +71,13 @@ pub(crate) fn deliver(
     let To::Vtep(slot) = to else {
         return flood::flood(skb, context, Some(&departure));
     };
-    let most = path_mtu(slot);
-    if most != 0 && departure.wire_len() > most {
-        return tell::too_big(skb, context, most);
+    let fits = |most: u32| most == 0 || departure.wire_len() <= most;
+    if !fits(path_mtu(slot)) {
+        // Only who sends renews what is known of the way, so who is too big for it has to as well.
+        let most = next_hop::renewed_mtu(skb, local, slot, now);
+        if !fits(most) {
+            return tell::too_big(skb, context, most);
+        }
     }
     departure.make_room(skb, local)?;
     let way = departure.address(skb, local, slot, now)?;

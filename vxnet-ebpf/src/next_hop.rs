@@ -24,7 +24,7 @@ use vxnet_common::{
     },
 };
 
-use crate::packet::Skb;
+use crate::{maps, packet::Skb};
 
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
@@ -101,6 +101,15 @@ pub(crate) fn to<'a>(skb: &Skb, local: &Local, vtep: *mut Vtep, now: u64) -> (Wa
             &raw const (*vtep).next_hop[1]
         };
         (Way::new(&*hop, renewed), &*hop)
+    }
+}
+
+/// Returns the MTU of the way to the peer in a slot, or 0, after renewing it if it has expired.
+#[inline(always)]
+pub(crate) fn renewed_mtu(skb: &Skb, local: &Local, slot: u32, now: u64) -> u32 {
+    match maps::VTEPS.get_ptr_mut(slot) {
+        Some(vtep) => to(skb, local, vtep, now).1.mtu,
+        None => 0,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Guests whose MTU is larger than the overlay's: they are told, and adapt.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
+use vxnet_tests::frame::{ETHERTYPE_TEST, ethernet};
 use vxnet_tests::guest::{Guest, Port};
 use vxnet_tests::hypervisor::Kind;
 use vxnet_tests::lab::Lab;
@@ -9,6 +12,9 @@ use vxnet_tests::ping::Ping;
 use vxnet_tests::topology::LabBuilder;
 use vxnet_tests::transfer;
 use vxnet_tests::underlay::Family;
+use vxnet_tests::wait::eventually;
+
+use crate::burst::{Station, count};
 
 /// Two hypervisors with a tap and a veth guest each, all with an MTU of 1500.
 fn lab(label: &str, underlay: Family) -> Result<Lab> {
@@ -120,4 +126,35 @@ fn too_big_a_narrow_path_is_followed_and_left_again() -> Result<()> {
     let off = netns.line(&format!("cat {key}")).run()?;
     ensure!(off.trim() == "1", "{anchor} has IPv6 again");
     Ok(())
+}
+
+/// Who is too big for the way as it was must not have to wait for a small frame of somebody else's.
+#[test]
+fn too_big_frames_alone_find_out_that_the_path_has_widened() -> Result<()> {
+    let mut lab = lab("widened", Family::V4)?;
+    let netns = lab.hypervisor(1)?.netns.clone();
+    let peer = lab.hypervisor(2)?.vtep;
+    let route = netns.line(&format!("ip -j route get {peer}")).json()?;
+    let router = route[0]["gateway"].as_str().context("a router")?.to_owned();
+    let (near, far) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 2)?);
+    lab.wait_for_ping(near, far, Family::V4)?;
+    let stations = [Station::new(near)?, Station::new(far)?];
+    let frame = ethernet(near.mac, far.mac, ETHERTYPE_TEST, &[0x77; 1350]);
+    // Nobody else is to say anything, as the daemon's probes do and IPv6.
+    for guest in &lab.guests {
+        let off = "sysctl -qw net.ipv6.conf.all.disable_ipv6=1";
+        guest.netns.line(off).run()?;
+    }
+    lab.vxnet(1)?.kill()?;
+    netns.ip(&format!("route add {peer}/32 via {router} mtu lock 1300"))?;
+    let arrives = |seen: usize| {
+        stations[0].send(&frame)?;
+        let got = count(&frame, &stations)?;
+        ensure!(got == [0, seen], "{got:?} of 1350 bytes");
+        Ok(())
+    };
+    eventually(Duration::from_secs(5), || arrives(0))?;
+    netns.ip(&format!("route del {peer}/32"))?;
+    // It is known anew within a second; somebody else's frame would come sooner or later.
+    eventually(Duration::from_secs(3), || arrives(1))
 }
