@@ -4,13 +4,18 @@ use anyhow::{Result, ensure};
 use vxnet_common::{
     addr::Mac,
     learn::REFRESH,
-    map::fdb::{FdbEntry, FdbKey, origin},
+    map::{
+        fdb::{FdbEntry, FdbKey, flag as row_flag, origin, place},
+        port::flag,
+    },
 };
 
 use crate::case::check;
-use crate::fabric::{A, B, BLUE, GATEWAY_MAC, HOST, PORT_A, datagram, plain};
-use crate::test_run;
+use crate::fabric::{A, AT_ONE, B, BLUE, GATEWAY_MAC, HOST, ONE, PORT_A, datagram, plain};
+use crate::green::{AT_ACCESS, GREEN_10, PHYSICAL, VNI_GREEN, tag};
+use crate::receive::{Path, from_port, from_underlay};
 use crate::world::{World, now};
+use crate::{rows, test_run};
 
 /// Ages a row and lets its station speak; returns the row then.
 fn speak(world: &mut World, mac: [u8; 6], port: u32, age: u64) -> Result<(u64, FdbEntry)> {
@@ -46,6 +51,53 @@ fn static_rows_do_not_expire() {
         let frame = datagram(A, GATEWAY_MAC);
         let run = test_run::tc(world.classifier("vx_port")?, world.ifindex(PORT_A), &frame)?;
         ensure!((run.action, &run.frame) == (7, &frame), "{run:?}");
+        Ok(Vec::new())
+    });
+}
+
+/// Where a station is, and how its row is marked.
+fn place_of(world: &World, segment: u32, mac: [u8; 6]) -> Result<(u8, u32, u8)> {
+    let row = world.fdb.get(&FdbKey::new(segment, Mac(mac)), 0)?;
+    Ok((row.place, row.slot, row.flags))
+}
+
+#[test]
+fn attack8_attack15_what_a_port_took_from_a_peer_the_peer_takes_back() {
+    check(|world| {
+        let stolen = (place::PORT, PORT_A, row_flag::TAKEN);
+        for path in Path::ALL {
+            from_port(world, PORT_A, &plain(AT_ONE, B, 60))?;
+            let got = place_of(world, BLUE, AT_ONE)?;
+            ensure!(got == stolen, "{path:?}: {got:?}");
+            let packet = world.family.arrives(ONE, &plain(AT_ONE, B, 60));
+            from_underlay(world, path, &packet)?;
+            let got = place_of(world, BLUE, AT_ONE)?;
+            ensure!(got == (place::VTEP, ONE, 0), "{path:?}: {got:?}");
+            // As before the first move.
+            let key = FdbKey::new(BLUE, Mac(AT_ONE));
+            let row = world.fdb.get(&key, 0)?;
+            world.fdb.insert(key, FdbEntry { moves: 0, ..row }, 0)?;
+        }
+        Ok(Vec::new())
+    });
+}
+
+#[test]
+fn evpn_03_a_station_behind_a_trunk_link_may_move_to_a_peer() {
+    check(|world| {
+        let mac = [2, 0, 0, 0, 5, 99];
+        let frame = plain(mac, AT_ACCESS, 60);
+        rows::change_port(world, PHYSICAL, |port| port.flags |= flag::KEEP_ROWS)?;
+        from_port(world, PHYSICAL, &tag(10, 0, &frame))?;
+        let got = place_of(world, GREEN_10, mac)?;
+        ensure!(
+            got == (place::PORT, PHYSICAL, row_flag::TRUNK),
+            "behind the link: {got:?}"
+        );
+        let packet = world.family.sent_by(ONE, VNI_GREEN).wrap(&frame);
+        from_underlay(world, Path::Tc, &packet)?;
+        let got = place_of(world, GREEN_10, mac)?;
+        ensure!(got == (place::VTEP, ONE, 0), "behind the peer: {got:?}");
         Ok(Vec::new())
     });
 }
