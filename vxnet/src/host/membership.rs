@@ -53,19 +53,9 @@ pub(super) fn observe(paths: &Paths, links: &BTreeMap<u32, Seen>, state: &mut St
             state.insert(id, Spec::Membership);
         }
     }
-    let remembered: Links = memory::read(&file(paths))?;
-    if remembered.is_empty() {
+    let former: Links = memory::follow(&file(paths), links, |former: &Former| former.ifindex)?;
+    if former.is_empty() {
         return Ok(());
-    }
-    let former: Links = remembered
-        .values()
-        .filter_map(|former| {
-            let seen = links.get(&former.ifindex)?;
-            Some((seen.link.name.clone(), former.clone()))
-        })
-        .collect();
-    if former != remembered {
-        memory::write(&file(paths), &former)?;
     }
     // Where the address has gone all the same (the kernel keeps none of link scope, nor any while
     // IPv6 is off), the kernel's socket is still in the group, and would not join it again.

@@ -1,9 +1,11 @@
 //! Notes in the run folder: what things were before vxnet changed them, and what is going on.
 
-use std::{fs, io, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use anyhow::{Context as _, Result, anyhow};
 use serde::{Serialize, de::DeserializeOwned};
+
+use super::netlink::Seen;
 
 /// Reads a note; one that was never written is empty.
 pub(crate) fn read<T: DeserializeOwned + Default>(file: &Path) -> Result<T> {
@@ -28,6 +30,30 @@ pub(crate) fn write<T: Serialize>(file: &Path, note: &T) -> Result<()> {
         .with_context(|| format!("cannot write {}", file.display()))
 }
 
+/// Reads a note about links, by name, under the names that they have now. What it says of links that
+/// have vanished is forgotten: what comes back by such a name is as its driver made it.
+pub(super) fn follow<T>(
+    file: &Path,
+    links: &BTreeMap<u32, Seen>,
+    ifindex: impl Fn(&T) -> u32,
+) -> Result<BTreeMap<String, T>>
+where
+    T: Clone + PartialEq + Serialize + DeserializeOwned,
+{
+    let noted: BTreeMap<String, T> = read(file)?;
+    let current: BTreeMap<String, T> = noted
+        .values()
+        .filter_map(|note| {
+            let seen = links.get(&ifindex(note))?;
+            Some((seen.link.name.clone(), note.clone()))
+        })
+        .collect();
+    if current != noted {
+        write(file, &current)?;
+    }
+    Ok(current)
+}
+
 /// Removes a note, if there is one.
 pub(crate) fn remove(file: &Path) -> Result<()> {
     match fs::remove_file(file) {
@@ -40,8 +66,6 @@ pub(crate) fn remove(file: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     #[test]

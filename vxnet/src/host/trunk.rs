@@ -40,18 +40,7 @@ fn file(paths: &Paths) -> PathBuf {
 /// Adds the trunk links, as they are now. One that has vanished is forgotten: what comes back by
 /// its name is as its driver made it. One that was renamed is known by its new name from now on.
 pub(super) fn observe(paths: &Paths, links: &BTreeMap<u32, Seen>, state: &mut State) -> Result<()> {
-    let mut trunks: Trunks = memory::read(&file(paths))?;
-    let there: Trunks = trunks
-        .values()
-        .filter_map(|former| {
-            let seen = links.get(&former.ifindex)?;
-            Some((seen.link.name.clone(), former.clone()))
-        })
-        .collect();
-    if there != trunks {
-        trunks = there;
-        memory::write(&file(paths), &trunks)?;
-    }
+    let trunks: Trunks = memory::follow(&file(paths), links, |former: &Former| former.ifindex)?;
     for (name, former) in trunks {
         let Some(seen) = links.get(&former.ifindex) else {
             continue;
