@@ -65,8 +65,8 @@ reasons! {
         "raise the MTU of the underlay, or lower that of the network, so that the sender need not fragment";
     Ecn = 15, "ecn", "the underlay marked congestion on a packet whose sender does not understand ECN (RFC 6040)",
         "nothing to do: the loss is how congestion is told to a sender without ECN; the underlay is congested";
-    TooBig = 16, "too_big", "the frame and its outer header exceed the MTU of the path to the peer",
-        "lower the guest's MTU to that of `vxnet network show`, or raise the underlay's";
+    TooBig = 16, "too_big", "the frame exceeds the MTU of its port's link, or with its outer header that of the path to the peer",
+        "lower the guest's MTU to that of `vxnet network show`, or raise the underlay's; a port with an MTU of its own: `vxnet port show --detail`";
     NoRoute = 17, "no_route", "the kernel has no route to the peer's underlay address",
         "see `ip route get ADDRESS` for the peer's address, and add the route";
     NoNeighbour = 18, "no_neighbour", "the MAC address of the next hop to the peer is not resolved",

@@ -4,6 +4,7 @@ use vxnet_common::{
     forward::To,
     frame::{Ethernet, Packet as _},
     map::{local::Local, segment::Segment},
+    outer,
     reason::Reason,
     vlan,
 };
@@ -11,7 +12,7 @@ use vxnet_common::{
 use crate::{
     account,
     encap::Departure,
-    flood, maps, next_hop,
+    flood, gso, maps, next_hop,
     packet::{self, Skb},
     tell,
 };
@@ -52,19 +53,22 @@ pub(crate) fn deliver(
     frame: &Ethernet,
     to: To,
 ) -> Result<i32, Reason> {
-    let overlay = context.segment.vni != 0;
-    let (To::Vtep(_) | To::Flood { overlay: true }) = to else {
-        return deliver_locally(skb, context, to);
-    };
-    if !overlay {
-        return deliver_locally(skb, context, to);
-    }
     let Context {
         local,
         segment,
         now,
         ..
     } = *context;
+    if segment.vni == 0 || !matches!(to, To::Vtep(_) | To::Flood { overlay: true }) {
+        let most = match to {
+            To::Port { slot, .. } => exceeded(skb, slot),
+            _ => 0,
+        };
+        if most != 0 {
+            return tell::too_big(skb, context, most);
+        }
+        return hand_over(skb, context, to);
+    }
     let Some(departure) = Departure::new(skb, local, frame, segment.vni) else {
         return Err(Reason::ShortFrame);
     };
@@ -74,14 +78,24 @@ pub(crate) fn deliver(
     let fits = |most: u32| most == 0 || departure.wire_len() <= most;
     if !fits(path_mtu(slot)) {
         // Only who sends renews what is known of the way, so who is too big for it has to as well.
-        let most = next_hop::renewed_mtu(skb, local, slot, now);
-        if !fits(most) {
+        let path = next_hop::renewed_mtu(skb, local, slot, now);
+        if !fits(path) {
+            let most = path.saturating_sub(outer::overhead(local.family));
             return tell::too_big(skb, context, most);
         }
     }
     departure.make_room(skb, local)?;
     let way = departure.address(skb, local, slot, now)?;
     departure.send(skb, local, slot, way)
+}
+
+/// Returns the MTU of a port if the frame is too big for it, or else 0.
+#[inline(always)]
+fn exceeded(skb: &Skb, slot: u32) -> u32 {
+    match maps::PORTS.get(slot) {
+        Some(port) if !gso::takes(port, skb) => port.mtu,
+        _ => 0,
+    }
 }
 
 /// Returns the MTU of the way to a peer as it was last known, or 0.
@@ -97,9 +111,21 @@ fn path_mtu(vtep: u32) -> u32 {
     })
 }
 
-/// Sends a frame where the decision says, but never over the overlay.
+/// Sends a frame from the overlay where the decision says: never back. Its sender is somebody
+/// else's guest, and is not told what a port of ours does not take.
 #[inline(always)]
 pub(crate) fn deliver_locally(skb: &mut Skb, context: &Context<'_>, to: To) -> Result<i32, Reason> {
+    if let To::Port { slot, .. } = to
+        && exceeded(skb, slot) != 0
+    {
+        return Err(Reason::TooBig);
+    }
+    hand_over(skb, context, to)
+}
+
+/// Sends a frame to whom it fits.
+#[inline(always)]
+fn hand_over(skb: &mut Skb, context: &Context<'_>, to: To) -> Result<i32, Reason> {
     match to {
         To::Port {
             slot,

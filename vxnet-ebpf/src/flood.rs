@@ -22,7 +22,7 @@ use crate::{
     account,
     deliver::{Context, is_shut},
     encap::Departure,
-    maps,
+    gso, maps,
     next_hop::Way,
     packet::{self, Skb},
     tables::Live,
@@ -225,8 +225,13 @@ extern "C" fn to_port(index: u32, flood: *mut c_void) -> i64 {
     if flood.sender & port.flags & flag::ISOLATED != 0 || is_shut(slot, flood.now) {
         return 0;
     }
-    release_local(flood);
     flood.receivers += 1;
+    // SAFETY: as in `release_local`.
+    if !gso::takes(port, unsafe { &*flood.skb }) {
+        account::notice(flood.count_for, Reason::TooBig);
+        return 0;
+    }
+    release_local(flood);
     flood.waiting_link = port.ifindex;
     flood.waiting_port = slot;
     flood.waiting_tagged = tagged;

@@ -1,9 +1,11 @@
 //! How long the frames are that a super-packet will be cut into, and how many.
 
+use aya_ebpf::{bindings::__sk_buff, programs::TcContext};
 use network_types::{ip::Ipv4Hdr, ip::Ipv6Hdr, tcp::TcpHdr, udp::UdpHdr};
 use vxnet_common::{
     frame::{Ethernet, Packet as _, ethertype, protocol},
     gso,
+    map::port::Port,
 };
 
 use crate::packet::{Bytes, Skb};
@@ -18,6 +20,24 @@ pub(crate) fn segment_len(skb: &Skb, ether_type: u16) -> u32 {
     }
     match headers_len(skb, ether_type) {
         Some(headers) => headers + payload,
+        None => skb.len(),
+    }
+}
+
+/// Returns whether a port takes a frame without a tag, or each of those that it will be cut into.
+#[inline(always)]
+pub(crate) fn takes(port: &Port, skb: &Skb) -> bool {
+    port.takes(skb.len()) || (skb.gso_size() != 0 && port.takes(longest(skb.ctx.skb.skb)))
+}
+
+/// As [`segment_len`]. A call of its own: the callers' stack is short.
+#[inline(never)]
+fn longest(skb: *mut __sk_buff) -> u32 {
+    let skb = Skb {
+        ctx: TcContext::new(skb),
+    };
+    match Ethernet::parse(&skb, 0) {
+        Some(frame) => segment_len(&skb, frame.ethertype),
         None => skb.len(),
     }
 }

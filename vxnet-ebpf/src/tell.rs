@@ -5,7 +5,6 @@ use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 use vxnet_common::{
     frame::{Ethernet, Packet as _, ethertype},
     map::holder,
-    outer,
     reason::Reason,
     too_big,
 };
@@ -15,12 +14,10 @@ use crate::{account, deliver::Context, maps, packet::Skb, suppress, tables};
 /// How many messages a second a port gets.
 const LIMIT: u32 = 100;
 
-/// Drops a frame that does not fit a path of so many bytes, and sends its sender a message instead
+/// Drops a frame whose packet is longer than `most` bytes, and sends its sender a message instead
 /// if there is one to be sent.
 #[inline(always)]
-pub(crate) fn too_big(skb: &mut Skb, context: &Context<'_>, path: u32) -> Result<i32, Reason> {
-    let header = outer::overhead(context.local.family);
-    let most = path.saturating_sub(header);
+pub(crate) fn too_big(skb: &mut Skb, context: &Context<'_>, most: u32) -> Result<i32, Reason> {
     let slot = context.except;
     if !within(slot, context.now) {
         return Err(Reason::TooBig);

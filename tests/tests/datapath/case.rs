@@ -187,6 +187,7 @@ pub(crate) fn on_uplink(world: &mut World, vtep: u32, cases: &[Case]) -> Vec<Str
                     | Reason::PortGone
                     | Reason::FloodOff
                     | Reason::Looped
+                    | Reason::TooBig
                     | Reason::Ecn,
                 ) => {
                     let bytes = case.frame.len() - world.family.outer_len();

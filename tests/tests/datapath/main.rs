@@ -20,6 +20,7 @@ mod last_drops;
 mod limits;
 mod links;
 mod messages;
+mod narrow_port;
 mod networks;
 mod outcome;
 mod port;

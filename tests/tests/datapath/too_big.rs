@@ -42,7 +42,7 @@ fn large6(from: [u8; 6]) -> Vec<u8> {
 }
 
 /// "Fragmentation needed" for a frame, from an address.
-fn needed(frame: &[u8], source: Ipv4Addr, mtu: u16) -> Vec<u8> {
+pub(crate) fn needed(frame: &[u8], source: Ipv4Addr, mtu: u16) -> Vec<u8> {
     let to: [u8; 4] = frame[26..30].try_into().expect("four bytes");
     let mut ip = Ipv4Header::new(0, 64, IpNumber::ICMP, source.octets(), to).expect("short");
     ip.dont_fragment = false;
@@ -63,7 +63,7 @@ fn needed(frame: &[u8], source: Ipv4Addr, mtu: u16) -> Vec<u8> {
 }
 
 /// "Packet too big" for a frame, from an address.
-fn too_big(frame: &[u8], source: [u8; 16], mtu: u16) -> Vec<u8> {
+pub(crate) fn too_big(frame: &[u8], source: [u8; 16], mtu: u16) -> Vec<u8> {
     let to: [u8; 16] = frame[22..38].try_into().expect("sixteen bytes");
     let builder = PacketBuilder::ethernet2(
         frame[..6].try_into().expect("six bytes"),
@@ -78,7 +78,7 @@ fn too_big(frame: &[u8], source: [u8; 16], mtu: u16) -> Vec<u8> {
     message
 }
 
-fn told(name: &str, frame: Vec<u8>, message: Vec<u8>, slot: u32) -> Case {
+pub(crate) fn told(name: &str, frame: Vec<u8>, message: Vec<u8>, slot: u32) -> Case {
     Case::delivered(name, frame, [(Port(slot), message)]).counts(Reason::TooBig)
 }
 

@@ -158,3 +158,69 @@ fn too_big_frames_alone_find_out_that_the_path_has_widened() -> Result<()> {
     // It is known anew within a second; somebody else's frame would come sooner or later.
     eventually(Duration::from_secs(3), || arrives(1))
 }
+
+/// A container whose MTU is smaller than the network's: a kernel's bridge drops what it does not
+/// take without a word.
+#[test]
+fn too_big_for_a_narrow_port_is_told_next_to_it_and_counted_across_the_overlay() -> Result<()> {
+    const MTU: u32 = 1300;
+    let mut lab = lab("narrowport", Family::V4)?;
+    let resize = |lab: &Lab, mtu: u32| -> Result<()> {
+        let narrow = lab.guest("blue", 1, 2)?;
+        let netns = &lab.hypervisor(1)?.netns;
+        netns.ip(&format!("link set {} mtu {mtu}", narrow.port))?;
+        narrow.netns.ip(&format!("link set eth0 mtu {mtu}"))?;
+        Ok(())
+    };
+    let mtu_of_port = |lab: &mut Lab| -> Result<u64> {
+        let port = lab.guest("blue", 1, 2)?.port.clone();
+        let rows = lab.vxnet(1)?.rows("port show")?;
+        let row = rows.iter().find(|row| row["port"] == port.as_str());
+        row.and_then(|row| row["mtu"].as_u64()).context("its MTU")
+    };
+    resize(&lab, MTU)?;
+    eventually(Duration::from_secs(10), || {
+        let mtu = mtu_of_port(&mut lab)?;
+        ensure!(mtu == u64::from(MTU), "held to {mtu}");
+        Ok(())
+    })?;
+    let (near, narrow) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 1, 2)?);
+    let far = lab.guest("blue", 2, 1)?;
+    lab.wait_for_ping(near, narrow, Family::V4)?;
+    lab.wait_for_ping(far, narrow, Family::V4)?;
+    is_told(near, narrow, MTU)?;
+    transfer::tcp_both_ways(
+        &near.netns,
+        &narrow.netns,
+        narrow.address(Family::V4),
+        2_000_000,
+    )?;
+    transfer::tcp_both_ways(
+        &far.netns,
+        &narrow.netns,
+        narrow.address(Family::V4),
+        2_000_000,
+    )?;
+
+    let before = lab.vxnet(1)?.drops("too_big")?;
+    let far = lab.guest("blue", 2, 1)?;
+    let ping = Ping::new(lab.guest("blue", 1, 2)?.v4)
+        .size(1372)
+        .dont_fragment();
+    let lost = ping.run(&far.netns)?;
+    ensure!(!lost.all(), "{}", lost.text);
+    let counted = lab.vxnet(1)?.drops("too_big")? - before;
+    ensure!(counted > 0, "lost without a word:\n{}", lost.text);
+    let account = lab.vxnet(1)?.json("verify")?;
+    ensure!(account["missing"] == 0, "{account}");
+
+    resize(&lab, 1500)?;
+    eventually(Duration::from_secs(10), || {
+        let mtu = mtu_of_port(&mut lab)?;
+        ensure!(mtu == 1500, "held to {mtu}");
+        Ok(())
+    })?;
+    let reply = ping.run(&lab.guest("blue", 2, 1)?.netns)?;
+    ensure!(reply.all(), "{}", reply.text);
+    Ok(())
+}

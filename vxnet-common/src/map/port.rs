@@ -1,6 +1,7 @@
 //! `PORTS` and `PORT_VLANS`: every link that a program of ours runs on.
 
 use super::map_type;
+use crate::frame::Ethernet;
 
 /// What a port is.
 pub mod kind {
@@ -73,6 +74,8 @@ pub struct Port {
     pub bum_limit: u32,
     /// How many rows of `FDB` the port may hold; 0 for any number.
     pub fdb_limit: u32,
+    /// The link's MTU, in bytes; 0 if it takes what is longer too, as a tap and the host do.
+    pub mtu: u32,
     /// The VLAN of untagged frames, or 0.
     pub pvid: u16,
     /// The link's own address: the gateway's MAC for a host port.
@@ -81,7 +84,7 @@ pub struct Port {
     pub name: [u8; 16],
 }
 
-map_type!(Port, 52);
+map_type!(Port, 56);
 
 impl Port {
     /// A free slot.
@@ -93,10 +96,19 @@ impl Port {
         network: 0,
         bum_limit: 0,
         fdb_limit: 0,
+        mtu: 0,
         pvid: 0,
         mac: [0; 6],
         name: [0; 16],
     };
+}
+
+impl Port {
+    /// Returns whether the link takes a frame of so many bytes, its tag not among them.
+    #[inline(always)]
+    pub const fn takes(&self, frame: u32) -> bool {
+        self.mtu == 0 || frame <= self.mtu + Ethernet::LEN as u32
+    }
 }
 
 /// A row of `PORT_VLANS`: bit n is set if the port takes and gets frames tagged with VLAN n.

@@ -76,7 +76,7 @@ fn receive(packet: &mut Frame, uplink_slot: u32, uplink: &Port) -> Option<u32> {
         let sender = Sender::vtep(vtep);
         learning::learn(uplink_slot, segment_slot, segment, inner.src, sender, now).ok()?;
         let to = forward::decide(&Live, segment_slot, segment, sender.from, 0, inner.dst, now);
-        target(to.ok()?, now)
+        target(to.ok()?, tunnelled.end - tunnelled.start, now)
     } else {
         None
     };
@@ -106,16 +106,21 @@ fn receive(packet: &mut Frame, uplink_slot: u32, uplink: &Port) -> Option<u32> {
     Some(action)
 }
 
-/// Returns the slot and the ifindex of the link that the frame can leave by from XDP.
+/// Returns the slot and the ifindex of the link that a frame of so many bytes can leave by from XDP.
 #[inline(always)]
-fn target(to: To, now: u64) -> Option<(u32, u32)> {
+fn target(to: To, bytes: u32, now: u64) -> Option<(u32, u32)> {
     match to {
         To::Port {
             slot,
             ifindex,
             flags,
             tagged: false,
-        } if flags & flag::XDP_TARGET != 0 && !deliver::is_shut(slot, now) => Some((slot, ifindex)),
+        } if flags & flag::XDP_TARGET != 0
+            && !deliver::is_shut(slot, now)
+            && Live.port(slot)?.takes(bytes) =>
+        {
+            Some((slot, ifindex))
+        }
         _ => None,
     }
 }

@@ -273,6 +273,7 @@ mod tests {
             "passed",
             "fdb",
             "fdb_limit",
+            "mtu",
             "bum_limit",
             "security",
             "isolated",

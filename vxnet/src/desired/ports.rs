@@ -146,6 +146,15 @@ impl<'a> Port<'a> {
         }
     }
 
+    /// Returns the MTU that frames to the port are held to, or 0: a tap takes what its guest has
+    /// room for, and the host what it is handed.
+    fn mtu(&self) -> u32 {
+        match (self.kind, self.link.kind.as_str()) {
+            (kind::HOST, _) | (_, "tun") => 0,
+            _ => self.link.mtu,
+        }
+    }
+
     /// Adds the port's rows. `segments` are the slots of the network's segments, `network` that of
     /// its host port.
     pub(super) fn fill(
@@ -178,6 +187,7 @@ impl<'a> Port<'a> {
             network,
             bum_limit: self.bum_limit,
             fdb_limit: self.fdb_limit,
+            mtu: self.mtu(),
             pvid: self.pvid.map_or(0, VlanId::value),
             ..of_link(self.link)
         };

@@ -32,10 +32,15 @@ pub(super) struct Inside<'a> {
 }
 
 impl Inside<'_> {
+    /// Returns the bytes of the frame.
+    fn len(&self) -> u32 {
+        u32::try_from(self.frame.len()).unwrap_or(u32::MAX)
+    }
+
     /// Returns the bytes of the IP packet that the frame becomes on the underlay.
     pub(super) fn wire_len(&self) -> u32 {
-        let frame = u32::try_from(self.frame.len()).unwrap_or(u32::MAX);
-        frame.saturating_add(outer::header_len(self.local.family) as u32)
+        self.len()
+            .saturating_add(outer::header_len(self.local.family) as u32)
     }
 
     /// Returns whether the kernel takes the encapsulated packet for IP.
@@ -74,12 +79,44 @@ impl<R: Rows> Walk<'_, R> {
         match to {
             To::Vtep(slot) if overlay => self.over_vxlan(inside, slot),
             To::Flood { overlay: true } if overlay => self.flood(inside, true),
-            _ => self.deliver_locally(inside, to),
+            To::Port { slot, .. } => match self.exceeded(inside, slot) {
+                Some(mtu) => {
+                    let why = self.exceeds(inside, slot, mtu);
+                    self.too_big(inside, mtu, &why)
+                }
+                None => self.hand_over(inside, to),
+            },
+            _ => self.hand_over(inside, to),
         }
     }
 
-    /// Follows a frame to where the decision says, but never over the overlay.
+    /// Follows a frame from the overlay to where the decision says, but never back.
     pub(super) fn deliver_locally(&mut self, inside: &Inside<'_>, to: To) -> Ends<Verdict> {
+        if let To::Port { slot, .. } = to
+            && let Some(mtu) = self.exceeded(inside, slot)
+        {
+            let why = self.exceeds(inside, slot, mtu);
+            self.step("size", format!("{why}: nobody is told across the overlay"));
+            return Err(Reason::TooBig);
+        }
+        self.hand_over(inside, to)
+    }
+
+    /// Returns the MTU of a port if the frame is too big for it.
+    pub(super) fn exceeded(&self, inside: &Inside<'_>, slot: u32) -> Option<u32> {
+        let port = self.tables.rows().port(slot)?;
+        (!port.takes(inside.len())).then_some(port.mtu)
+    }
+
+    /// Says that a frame is too big for a port.
+    pub(super) fn exceeds(&self, inside: &Inside<'_>, slot: u32, mtu: u32) -> String {
+        let packet = words::bytes(inside.len() - Ethernet::LEN as u32);
+        let name = words::port(self.tables.rows(), slot);
+        format!("{packet} in the frame, MTU of {name} {mtu}")
+    }
+
+    /// Follows a frame to whom it fits.
+    fn hand_over(&mut self, inside: &Inside<'_>, to: To) -> Ends<Verdict> {
         let receiver = match to {
             To::Port { slot, tagged, .. } => {
                 if self.tables.is_shut(slot, self.now) {
@@ -115,7 +152,10 @@ impl<R: Rows> Walk<'_, R> {
             .peer(slot)
             .map_or(0, |row| row.next_hop().mtu);
         if path != 0 && inside.wire_len() > path {
-            return self.too_big(inside, path);
+            let wire = words::bytes(inside.wire_len());
+            let why = format!("{wire} on the underlay, path MTU {path}");
+            let mtu = path.saturating_sub(outer::overhead(inside.local.family));
+            return self.too_big(inside, mtu, &why);
         }
         self.path(inside, slot, true)?;
         Ok(Verdict::Delivered {
@@ -123,25 +163,20 @@ impl<R: Rows> Walk<'_, R> {
         })
     }
 
-    /// Says whether the sender of a frame that does not fit a path would be told.
-    fn too_big(&mut self, inside: &Inside<'_>, path: u32) -> Ends<Verdict> {
-        let mtu = path.saturating_sub(outer::overhead(inside.local.family));
+    /// Says whether the sender of a frame that is too big, and why it is, would be told.
+    fn too_big(&mut self, inside: &Inside<'_>, mtu: u32, why: &str) -> Ends<Verdict> {
         let mut copy = inside.frame.to_vec();
         let told = too_big::may_tell(inside.frame, &inside.ethernet)
             && match inside.ethernet.ethertype {
                 ethertype::IPV4 => too_big::quote_v4(&mut copy[..]).is_some(),
                 _ => too_big::quote_v6(&mut copy[..]).is_some(),
             };
-        let wire = words::bytes(inside.wire_len());
         let answer = if told {
             format!("the sender is told that {mtu} would fit")
         } else {
             "the sender is not one that may be told".to_owned()
         };
-        self.step(
-            "size",
-            format!("{wire} on the underlay, path MTU {path}: {answer}"),
-        );
+        self.step("size", format!("{why}: {answer}"));
         if told {
             self.notices.push(Reason::TooBig);
             Ok(Verdict::TooBig { mtu })

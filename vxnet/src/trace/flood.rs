@@ -36,7 +36,7 @@ impl<R: Rows> Walk<'_, R> {
         } else {
             Vec::new()
         };
-        if receivers.is_empty() && members.is_empty() {
+        if receivers.is_empty() && members.is_empty() && self.lost.is_empty() {
             return Err(Reason::NoDestination);
         }
         self.peers(inside, &members, &mut receivers);
@@ -83,7 +83,16 @@ impl<R: Rows> Walk<'_, R> {
                     format!("{name} gets no copy: it is shut because of a loop"),
                 );
             } else {
-                receivers.push(self.local_receiver(inside, slot, ReceiverKind::Port, tagged));
+                let receiver = self.local_receiver(inside, slot, ReceiverKind::Port, tagged);
+                match self.exceeded(inside, slot) {
+                    Some(mtu) => {
+                        let why = self.exceeds(inside, slot, mtu);
+                        self.step("size", format!("{why}: it gets no copy"));
+                        let reason = Reason::TooBig;
+                        self.lost.push(Lost { receiver, reason });
+                    }
+                    None => receivers.push(receiver),
+                }
             }
         }
         receivers

@@ -370,6 +370,29 @@ fn a_packet_that_is_too_big_is_told_to_who_may_be_told() {
 }
 
 #[test]
+fn a_port_takes_no_more_than_its_mtu() {
+    let mut rows = rows();
+    rows.ports.get_mut(&TRUNK).expect("a row").mtu = 576;
+    let ip = |dst: Mac, bytes: u16| {
+        let mut packet = vec![8, 0, 0x45, 0];
+        packet.extend(bytes.to_be_bytes());
+        packet.extend([0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        packet.resize(2 + usize::from(bytes), 0);
+        frame(A, dst, &packet)
+    };
+    let trace = port(&rows, ACCESS, &ip(B, 577), NOW);
+    assert_eq!(trace.verdict, Verdict::TooBig { mtu: 576 });
+    assert_eq!(
+        text(&trace, "size"),
+        "577 bytes in the frame, MTU of vnet2 576: the sender is told that 576 would fit"
+    );
+    assert_eq!(receivers(&port(&rows, ACCESS, &ip(B, 576), NOW)).len(), 1);
+    let flood = port(&rows, ACCESS, &ip(Mac::BROADCAST, 577), NOW);
+    let lost: Vec<_> = flood.lost.iter().map(|lost| lost.reason).collect();
+    assert_eq!(lost, [Reason::TooBig, Reason::NoRoute]);
+}
+
+#[test]
 fn a_packet_of_the_underlay_is_admitted_and_delivered() {
     let rows = rows();
     let packet = |last: u8, vni: u8, inner: &[u8]| {

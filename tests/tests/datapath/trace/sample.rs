@@ -119,10 +119,16 @@ fn ports(world: &mut World, random: &mut Random) -> Result<()> {
             0
         };
         let bum_limit = if once_in(random, 4) { 10_000_000 } else { 0 };
+        let mtu = if once_in(random, 3) {
+            28 + random.below(300) as u32
+        } else {
+            0
+        };
         rows::change_port(world, slot, |row| {
             row.flags = flags;
             row.fdb_limit = fdb_limit;
             row.bum_limit = bum_limit;
+            row.mtu = mtu;
         })?;
         let row = Holder {
             shut_until: if once_in(random, 12) { u64::MAX } else { 0 },

@@ -31,6 +31,8 @@ pub(super) struct Detail {
     fdb_limit: Option<u32>,
     /// At that limit, a new address is not learned; otherwise the oldest goes.
     fdb_keeps: bool,
+    /// The longest packet that it gets, in bytes; none if its link takes any.
+    mtu: Option<u32>,
     /// How many flooded frames it may send a second; none for any number.
     bum_limit: Option<u32>,
     /// What is checked of its frames.
@@ -79,6 +81,7 @@ impl Details {
             fdb: self.fdb.get(&slot).copied().unwrap_or(0),
             fdb_limit: (row.fdb_limit != 0).then_some(row.fdb_limit),
             fdb_keeps: row.flags & flag::KEEP_ROWS != 0,
+            mtu: (row.mtu != 0).then_some(row.mtu),
             bum_limit: (row.bum_limit != 0).then_some(row.bum_limit),
             security: checks(row.flags),
             isolated: row.flags & flag::ISOLATED != 0,
@@ -108,6 +111,9 @@ impl Detail {
             .fdb_limit
             .map_or(String::new(), |limit| format!(" of {limit}"));
         line("addresses", format!("{}{limit}", self.fdb));
+        if let Some(mtu) = self.mtu {
+            line("MTU", format!("{mtu}: what is longer does not reach it"));
+        }
         if let Some(limit) = self.bum_limit {
             line("floods", format!("{limit} frames a second at most"));
         }
@@ -168,6 +174,7 @@ mod tests {
             flags: flag::CHECK_MAC | flag::CHECK_IP | flag::ISOLATED,
             fdb_limit: 16,
             bum_limit: 100,
+            mtu: 1300,
             ..Port::FREE
         };
         let stats = PortStats {
@@ -178,7 +185,7 @@ mod tests {
         assert_eq!(
             details.of(4, &row, &stats).text(),
             "  made      5 copies\n  joined    7 segments to others (GRO)\n  \
-             addresses 2 of 16\n  floods    100 frames a second at most\n  checks    mac, ip\n  isolated  from other isolated ports\n  \
+             addresses 2 of 16\n  MTU       1300: what is longer does not reach it\n  floods    100 frames a second at most\n  checks    mac, ip\n  isolated  from other isolated ports\n  \
              allowed   02:00:00:00:00:01, 10.0.0.1\n"
         );
         let bare = details.of(5, &Port::FREE, &PortStats::default());

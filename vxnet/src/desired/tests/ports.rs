@@ -74,6 +74,7 @@ fn attack15_attack16_rules_and_portgroups_become_flags_and_rows() {
         | flag::CHECK_IP;
     assert_eq!(row.flags, expected);
     assert_eq!((row.bum_limit, row.fdb_limit), (500, 3));
+    assert_eq!(row.mtu, 0, "a tap takes what its guest has room for");
     let slot = slot(&state, vm1);
     assert!(state.contains_key(&Id::Allowed(AllowedKey::mac(slot, MAC))));
     let key = AllowedKey::ip(slot, VtepAddr::from(address));

@@ -96,6 +96,7 @@ fn then_the_rows_that_name_the_bridge_and_its_guests() {
         network: row.host_port,
         bum_limit: 0,
         fdb_limit: 4096,
+        mtu: 0,
         pvid: 0,
         mac: [0x52, 0x54, 0, 0, 0, vm1 as u8],
         name: map::name("vm1"),
