@@ -1,7 +1,7 @@
 //! Learning: who a frame came from, and who has to forget something for it.
 //!
 //! Every holder of addresses, a port or a peer, has a ring in `HELD` with as many places as it may
-//! hold rows of the FDB. A new address takes the place of one that is out of date, or else of the
+//! hold rows of the FDB: a port one, a peer one for each segment. A new address takes the place of one that is out of date, or else of the
 //! holder's own oldest: nobody loses a row because of somebody else.
 
 use core::{ffi::c_void, ptr};
@@ -99,7 +99,7 @@ pub(crate) fn learn(
                 keeps: u32::from(sender.keeps),
                 count_for,
                 left: HeldKey {
-                    holder: 0,
+                    ring: 0,
                     place: fdb::NO_PLACE,
                 },
             };
@@ -107,7 +107,7 @@ pub(crate) fn learn(
                 if known.holder() == fresh.holder() {
                     entry.row.held = known.held;
                 } else {
-                    entry.left.holder = known.holder();
+                    entry.left.ring = known.ring(segment_slot);
                     entry.left.place = known.held;
                 }
             }
@@ -157,10 +157,7 @@ fn write(entry: *mut Entry, now: u64) {
     let known = unsafe { maps::FDB.get(entry.key) };
     entry.row = learn::marked(entry.row, known, entry.keeps as u8, now);
     let needs_place = entry.limit != 0 && entry.row.held == fdb::NO_PLACE;
-    let mut place = HeldKey {
-        holder: 0,
-        place: 0,
-    };
+    let mut place = HeldKey { ring: 0, place: 0 };
     if needs_place {
         match make_place(entry, now) {
             Some(free) => place = free,
@@ -190,8 +187,8 @@ fn write(entry: *mut Entry, now: u64) {
 /// Finds or makes a free place in the holder's ring.
 #[inline(always)]
 fn make_place(entry: &Entry, now: u64) -> Option<HeldKey> {
-    let holder = entry.row.holder();
-    let state = maps::HOLDERS.get_ptr_mut(holder)?;
+    let state = maps::HOLDERS.get_ptr_mut(entry.row.holder())?;
+    let ring = entry.row.ring(entry.key.segment);
     // SAFETY: array rows are never freed. CPUs that take the same number begin at the same place.
     let next = unsafe {
         let learned = (*state).learned;
@@ -199,7 +196,7 @@ fn make_place(entry: &Entry, now: u64) -> Option<HeldKey> {
         learned
     };
     let at = |step: u32| HeldKey {
-        holder,
+        ring,
         place: (next.wrapping_add(u64::from(step)) % u64::from(entry.limit)) as u32,
     };
     let mut chosen = at(0);
@@ -248,7 +245,7 @@ fn live_since(key: &FdbKey, place: HeldKey, now: u64) -> u64 {
     let Some(segment) = maps::SEGMENTS.get(key.segment) else {
         return 0;
     };
-    if row.is_in(&place) && row.is_live(now, segment.ageing) {
+    if row.is_in(key.segment, &place) && row.is_live(now, segment.ageing) {
         // Never 0, which stands for a row that may go.
         row.last_seen | 1
     } else {
@@ -260,7 +257,8 @@ fn live_since(key: &FdbKey, place: HeldKey, now: u64) -> u64 {
 #[inline(always)]
 fn forget(key: &FdbKey, place: HeldKey, but: &FdbKey) {
     // SAFETY: as in `Live::fdb`.
-    let is_there = unsafe { maps::FDB.get(key) }.is_some_and(|row| row.is_in(&place));
+    let row = unsafe { maps::FDB.get(key) };
+    let is_there = row.is_some_and(|row| row.is_in(key.segment, &place));
     if is_there && *key != *but {
         let _ = maps::FDB.remove(key);
     }
@@ -313,7 +311,7 @@ extern "C" fn remove_if_expired(
         .map_or(0, |segment| segment.ageing);
     if !row.is_live(now, ageing) {
         // Read first: the kernel may give the row's memory to another address at once.
-        let place = row.held_key();
+        let place = row.held_key(key.segment);
         let _ = maps::FDB.remove(key);
         if let Some(place) = place {
             let _ = maps::HELD.remove(place);

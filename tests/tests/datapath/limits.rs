@@ -27,7 +27,7 @@ use crate::test_run;
 use crate::world::{self, World, now};
 
 /// The station with that number.
-fn station(number: u16) -> [u8; 6] {
+pub(crate) fn station(number: u16) -> [u8; 6] {
     let [high, low] = number.to_be_bytes();
     [2, 0, 0, 7, high, low]
 }
@@ -54,7 +54,7 @@ fn limit(world: &mut World, port: u32, rows: u32, flags: u32) -> Result<()> {
 }
 
 /// How often something was counted for a port while `work` ran.
-fn counted(
+pub(crate) fn counted(
     world: &mut World,
     port: u32,
     reason: Reason,
@@ -135,12 +135,12 @@ fn p21_of_sixteen_addresses_eight_are_learned() {
     });
 }
 
-/// The rows of `HELD`, by holder.
+/// The rows of `HELD`, by ring.
 fn held(world: &World) -> Result<Vec<(u32, Mac)>> {
     let rows = world.held.iter().collect::<Result<Vec<_>, _>>()?;
     let mut rows: Vec<_> = rows
         .into_iter()
-        .map(|(place, key)| (place.holder, Mac(key.mac)))
+        .map(|(place, key)| (place.ring, Mac(key.mac)))
         .collect();
     rows.sort_unstable();
     Ok(rows)
@@ -262,7 +262,7 @@ fn a12_a_full_table_is_swept_of_expired_rows() -> Result<()> {
                     return Ok(());
                 }
                 let place = HeldKey {
-                    holder: PORT_B,
+                    ring: PORT_B,
                     place: held,
                 };
                 world.held.insert(place, key, 0)?;

@@ -23,6 +23,7 @@ mod messages;
 mod narrow_port;
 mod networks;
 mod outcome;
+mod peer_limits;
 mod port;
 mod receive;
 mod rows;

@@ -27,17 +27,17 @@ const RATE: u32 = 1000;
 const GROWTH: u64 = 10 << 10;
 /// How the addresses of the stations begin.
 const PREFIX: [u8; 2] = [0x02, 0x66];
-const LATEST: Duration = Duration::from_mins(1);
+pub(crate) const LATEST: Duration = Duration::from_mins(1);
 
 /// A locally administered address; all numbers give different ones, in no order.
-fn random_mac(number: u32) -> [u8; 6] {
+pub(crate) fn random_mac(number: u32) -> [u8; 6] {
     // Odd, and so a permutation of the 32-bit numbers.
     let [a, b, c, d] = number.wrapping_mul(0x9e37_79b1).to_be_bytes();
     [PREFIX[0], PREFIX[1], a, b, c, d]
 }
 
 /// Sends all frames to `target`, as fast as they go.
-fn flood(socket: &PacketSocket, target: [u8; 6], done: &AtomicBool) -> Result<Duration> {
+pub(crate) fn flood(socket: &PacketSocket, target: [u8; 6], done: &AtomicBool) -> Result<Duration> {
     let started = Instant::now();
     let mut frame = ethernet([0; 6], target, ETHERTYPE_TEST, &[0; 46]);
     for number in 0..FRAMES {

@@ -30,6 +30,7 @@ mod one_host;
 mod order;
 mod overlay_learning;
 mod ovs_peer;
+mod peer_flood;
 mod regroup;
 mod suppress;
 mod teardown;

@@ -123,22 +123,34 @@ impl FdbEntry {
         }
     }
 
-    /// Returns the row's key in `HELD`, which goes when the row does.
+    /// Returns the ring of `HELD` that the row, of that segment, has a place in.
     #[inline(always)]
-    pub const fn held_key(&self) -> Option<HeldKey> {
+    pub const fn ring(&self, segment: u32) -> u32 {
+        if self.place == place::VTEP {
+            super::holder::ring_of_vtep(self.slot, segment)
+        } else {
+            self.slot
+        }
+    }
+
+    /// Returns the key in `HELD` of the row of that segment, which goes when the row does.
+    #[inline(always)]
+    pub const fn held_key(&self, segment: u32) -> Option<HeldKey> {
         if self.held == NO_PLACE {
             return None;
         }
         Some(HeldKey {
-            holder: self.holder(),
+            ring: self.ring(segment),
             place: self.held,
         })
     }
 
-    /// Returns whether the row was learned, and is in that place of its holder's ring.
+    /// Returns whether the row of that segment was learned, and is in that place of a ring.
     #[inline(always)]
-    pub const fn is_in(&self, place: &HeldKey) -> bool {
-        self.origin == origin::LEARNED && self.holder() == place.holder && self.held == place.place
+    pub const fn is_in(&self, segment: u32, place: &HeldKey) -> bool {
+        self.origin == origin::LEARNED
+            && self.ring(segment) == place.ring
+            && self.held == place.place
     }
 
     /// Returns whether the row may still be used at `now`.
@@ -160,19 +172,23 @@ mod tests {
             ..FdbEntry::learned(place::VTEP, 3, 100)
         };
         let key = HeldKey {
-            holder: super::super::holder::of_vtep(3),
+            ring: super::super::holder::ring_of_vtep(3, 5),
             place: 7,
         };
-        assert_eq!(held.held_key(), Some(key));
-        assert!(held.is_in(&key));
-        assert!(!held.is_in(&HeldKey { place: 6, ..key }));
-        assert!(!held.is_in(&HeldKey { holder: 3, ..key }));
+        assert_eq!(held.held_key(5), Some(key));
+        assert!(held.is_in(5, &key));
+        assert!(!held.is_in(5, &HeldKey { place: 6, ..key }));
+        assert!(!held.is_in(5, &HeldKey { ring: 3, ..key }));
+        assert!(!held.is_in(6, &key), "the same peer in another network");
         let manual = FdbEntry {
             origin: origin::MANUAL,
             ..held
         };
-        assert!(!manual.is_in(&key));
-        assert_eq!(FdbEntry::learned(place::PORT, 3, 100).held_key(), None);
+        assert!(!manual.is_in(5, &key));
+        let port = FdbEntry::learned(place::PORT, 3, 100);
+        assert_eq!(port.held_key(5), None);
+        // A port's limit is one for all its VLANs.
+        assert_eq!(port.ring(5), port.ring(6));
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! `HOLDERS` and `HELD`: what the data path keeps for everyone that addresses are behind.
 //!
-//! A holder is a port or a peer. The rows of `FDB` that it holds are listed in `HELD`, in the order
-//! in which they were learned, so that a holder at its limit gives up its own rows and nobody
-//! else's. Each knows its place ([`super::fdb::FdbEntry::held`]), and whoever removes or moves it
+//! A holder is a port or a peer. The rows of `FDB` that it holds are listed in rings of `HELD`: those
+//! of a port in one, those of a peer in one for each segment, since a peer stands for the guests of
+//! many. There they are in the order in which they were learned, so that a holder at its limit gives
+//! up its own rows and nobody else's. Each knows its place ([`super::fdb::FdbEntry::held`]), and whoever removes or moves it
 //! clears that: so `HELD` needs no more rows than `FDB`, however long the rings are together.
 
-use super::{MAX_PORTS, MAX_VTEPS, map_type};
+use super::{MAX_PORTS, MAX_SEGMENTS, MAX_VTEPS, map_type};
 
 /// How many holders there can be: ports first, then peers.
 pub const MAX_HOLDERS: u32 = MAX_PORTS + MAX_VTEPS;
 
-/// How many rows of `FDB` a peer may hold: what one host's guests can fill.
-pub const VTEP_FDB_LIMIT: u32 = 1 << 17;
+/// How many rows of `FDB` a peer may hold in one segment: a guest that floods addresses, of which its
+/// own host forgets the oldest, must not use up what there is for other networks.
+pub const VTEP_FDB_LIMIT: u32 = 1 << 14;
 
 /// How many places of a holder's ring are looked at for one that is out of date, before the oldest
 /// of them gives way to a new address.
@@ -21,6 +23,12 @@ pub const LOOKS: u32 = 8;
 #[inline(always)]
 pub const fn of_vtep(slot: u32) -> u32 {
     MAX_PORTS + slot
+}
+
+/// Returns the ring of a peer in a segment. That of a port is the port's slot.
+#[inline(always)]
+pub const fn ring_of_vtep(slot: u32, segment: u32) -> u32 {
+    MAX_PORTS + slot * MAX_SEGMENTS + segment
 }
 
 /// A row of `HOLDERS`, by slot of the port, or [`of_vtep`].
@@ -34,7 +42,8 @@ pub struct Holder {
     pub bum: u64,
     /// ICMP messages about frames that are too big, likewise.
     pub told: u64,
-    /// How many addresses were learned, modulo 2^64: where the next goes in `HELD`.
+    /// How many addresses were learned, modulo 2^64: where in its ring a place for the next is looked
+    /// for. The rings of a peer share the count.
     pub learned: u64,
 }
 
@@ -72,8 +81,9 @@ pub const fn budget(counted: u64, limit: u32, now: u64) -> (u64, bool) {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HeldKey {
-    pub holder: u32,
-    /// Place in the holder's ring, below its limit.
+    /// Slot of a port, or [`ring_of_vtep`].
+    pub ring: u32,
+    /// Place in the ring, below the holder's limit.
     pub place: u32,
 }
 
@@ -123,5 +133,12 @@ mod tests {
     fn ports_and_peers_are_different_holders() {
         assert_eq!(of_vtep(0), MAX_PORTS);
         assert!(of_vtep(MAX_VTEPS - 1) < MAX_HOLDERS);
+    }
+
+    #[test]
+    fn every_peer_has_a_ring_of_its_own_in_every_segment() {
+        assert_eq!(ring_of_vtep(0, 0), MAX_PORTS);
+        assert_eq!(ring_of_vtep(0, MAX_SEGMENTS - 1) + 1, ring_of_vtep(1, 0));
+        assert!(ring_of_vtep(MAX_VTEPS - 1, MAX_SEGMENTS - 1) < u32::MAX);
     }
 }

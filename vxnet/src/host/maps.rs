@@ -196,9 +196,14 @@ impl Maps {
         entries(&self.flood)
     }
 
-    /// Returns the address in one place of a holder's ring.
-    pub fn held(&self, key: &HeldKey) -> Result<Option<FdbKey>> {
-        match self.held.get(key, 0) {
+    /// Returns the addresses in the places of all rings.
+    pub fn all_held(&self) -> Result<Vec<(HeldKey, FdbKey)>> {
+        entries(&self.held)
+    }
+
+    /// Returns the address in one place of a ring.
+    fn held(&self, key: HeldKey) -> Result<Option<FdbKey>> {
+        match self.held.get(&key, 0) {
             Ok(held) => Ok(Some(held)),
             Err(MapError::KeyNotFound) => Ok(None),
             Err(error) => Err(error.into()),
@@ -232,8 +237,8 @@ impl Maps {
 
     /// Clears the place that a row had in its holder's ring, unless another has got it meanwhile.
     fn release(&mut self, key: &FdbKey, row: &FdbEntry) -> Result<()> {
-        match row.held_key() {
-            Some(place) if self.held(&place)? == Some(*key) => {
+        match row.held_key(key.segment) {
+            Some(place) if self.held(place)? == Some(*key) => {
                 absent_is_fine(self.held.remove(&place))
             }
             _ => Ok(()),

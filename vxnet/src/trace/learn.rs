@@ -114,7 +114,7 @@ impl<R: Rows> Walk<'_, R> {
             _ => format!("{src} would be learned at {here}"),
         };
         if sender.limit != 0 && !is_placed {
-            let place = self.place(holder, sender);
+            let place = self.place(holder, fresh.ring(key.segment), sender);
             let gone = match place {
                 Place::Full => {
                     self.notices.push(Reason::FdbLimit);
@@ -142,14 +142,14 @@ impl<R: Rows> Walk<'_, R> {
         text
     }
 
-    /// Finds the place of a new address in its holder's ring.
-    fn place(&self, holder: u32, sender: Sender) -> Place {
+    /// Finds the place of a new address in a ring of its holder.
+    fn place(&self, holder: u32, ring: u32, sender: Sender) -> Place {
         let rows = self.tables.rows();
         let next = rows.holder(holder).learned;
         let mut oldest: Option<(u64, (HeldKey, FdbKey))> = None;
         for step in 0..LOOKS {
             let place = (next.wrapping_add(u64::from(step)) % u64::from(sender.limit)) as u32;
-            let place = HeldKey { holder, place };
+            let place = HeldKey { ring, place };
             let Some(held) = rows.held(&place) else {
                 return Place::Free(None);
             };
@@ -174,13 +174,15 @@ impl<R: Rows> Walk<'_, R> {
             .segment(key.segment)
             .map_or(0, |segment| segment.ageing);
         match rows.fdb(key) {
-            Some(row) if row.is_in(&place) && row.is_live(self.now, ageing) => row.last_seen | 1,
+            Some(row) if row.is_in(key.segment, &place) && row.is_live(self.now, ageing) => {
+                row.last_seen | 1
+            }
             _ => 0,
         }
     }
 
     fn is_in(&self, key: &FdbKey, place: HeldKey) -> bool {
         let row = self.tables.rows().fdb(key);
-        row.is_some_and(|row| row.is_in(&place))
+        row.is_some_and(|row| row.is_in(key.segment, &place))
     }
 }

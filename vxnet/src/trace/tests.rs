@@ -274,7 +274,7 @@ fn a_full_port_tells_what_it_would_forget() {
     let port_row = rows.ports.get_mut(&ACCESS).expect("a row");
     port_row.fdb_limit = 1;
     let held = HeldKey {
-        holder: ACCESS,
+        ring: ACCESS,
         place: 0,
     };
     rows.held.insert(held, FdbKey::new(TEN, A));

@@ -139,14 +139,7 @@ fn ports(world: &mut World, random: &mut Random) -> Result<()> {
         for place in 0..fdb_limit {
             if !once_in(random, 3) {
                 let key = FdbKey::new(pick(random, &SEGMENTS), Mac(pick(random, &STATIONS)));
-                world.held.insert(
-                    HeldKey {
-                        holder: slot,
-                        place,
-                    },
-                    key,
-                    0,
-                )?;
+                world.held.insert(HeldKey { ring: slot, place }, key, 0)?;
             }
         }
     }

@@ -3,11 +3,7 @@
 use std::net::{IpAddr, UdpSocket};
 
 use anyhow::Result;
-use vxnet_common::map::{
-    holder::{self, HeldKey, LOOKS, VTEP_FDB_LIMIT},
-    port::Port,
-    vtep::Vtep,
-};
+use vxnet_common::map::{holder, port::Port, vtep::Vtep};
 
 use crate::{cli::running_links, host::maps::Maps, trace::Snapshot};
 
@@ -25,6 +21,7 @@ pub(super) fn read(maps: &Maps) -> Result<Snapshot> {
         neighbours: maps.neighbours()?.into_iter().collect(),
         reserved: maps.reserved()?.into_iter().collect(),
         fdb: maps.fdb()?,
+        held: maps.all_held()?.into_iter().collect(),
         ..Snapshot::default()
     };
     let running = running_links()?;
@@ -35,37 +32,20 @@ pub(super) fn read(maps: &Maps) -> Result<Snapshot> {
         .filter(is_down)
         .map(|(slot, _)| *slot)
         .collect();
-    let ports: Vec<(u32, u32)> = rows
-        .ports
-        .iter()
-        .map(|(slot, row)| (*slot, row.fdb_limit))
-        .collect();
-    for (slot, limit) in ports {
+    let ports: Vec<u32> = rows.ports.keys().copied().collect();
+    for slot in ports {
         rows.port_vlans.insert(slot, maps.port_vlans(slot)?);
-        hold(maps, &mut rows, slot, limit)?;
+        rows.holders.insert(slot, maps.holder(slot)?);
     }
     let vteps: Vec<(u32, Vtep)> = rows.vteps.iter().map(|(slot, row)| (*slot, *row)).collect();
     for (slot, row) in vteps {
-        hold(maps, &mut rows, holder::of_vtep(slot), VTEP_FDB_LIMIT)?;
+        let holder = holder::of_vtep(slot);
+        rows.holders.insert(holder, maps.holder(holder)?);
         if row.next_hop().dst == [0; 6] && has_route(IpAddr::from(row.address)) {
             rows.routed.insert(slot);
         }
     }
     Ok(rows)
-}
-
-/// Reads what a holder of addresses has, as far as the next new address may see it.
-fn hold(maps: &Maps, rows: &mut Snapshot, holder: u32, limit: u32) -> Result<()> {
-    let row = maps.holder(holder)?;
-    rows.holders.insert(holder, row);
-    for step in (0..LOOKS).filter(|_| limit != 0) {
-        let place = (row.learned.wrapping_add(u64::from(step)) % u64::from(limit)) as u32;
-        let key = HeldKey { holder, place };
-        if let Some(held) = maps.held(&key)? {
-            rows.held.insert(key, held);
-        }
-    }
-    Ok(())
 }
 
 /// Returns whether the kernel has a route to an address. A connected UDP socket sends nothing.
