@@ -1,19 +1,19 @@
 //! Frames of every kind, and what must become of each.
 
 use anyhow::Result;
-use vxnet_tests::frame::{BROADCAST, ETHERTYPE_TEST, Outer, ethernet, tagged};
-use vxnet_tests::lab::Lab;
+use vxnet_tests::frame::{BROADCAST, ETHERTYPE_TEST, Outer, ethernet, tagged, tci};
 
+use super::bench::Bench;
 use crate::inject::Injector;
 
 /// How often each is sent.
 pub(crate) const TIMES: u64 = 20;
 
-const MULTICAST: [u8; 6] = [0x01, 0, 0x5e, 1, 2, 3];
+pub(crate) const MULTICAST: [u8; 6] = [0x01, 0, 0x5e, 1, 2, 3];
 /// Somewhere behind hv2, in each network.
-const BEYOND: [u8; 6] = [0x02, 0x77, 0, 0, 0, 1];
+pub(crate) const BEYOND: [u8; 6] = [0x02, 0x77, 0, 0, 0, 1];
 /// Nowhere.
-const UNKNOWN: [u8; 6] = [0x02, 0x77, 0, 0, 0, 2];
+pub(crate) const UNKNOWN: [u8; 6] = [0x02, 0x77, 0, 0, 0, 2];
 
 /// Who sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(crate) enum Sender {
     Station(String),
     /// Somebody on hv1's wire, with a packet that hv1 takes for one of hv2's; or does not.
     Wire { admitted: bool },
+    /// Somebody on hv1's wire, with a packet that is none of vxnet's.
+    Aside,
 }
 
 /// One kind of frame.
@@ -33,38 +35,63 @@ pub(crate) struct Kind {
     pub(crate) frame: Vec<u8>,
     /// The stations that get it, each as often as it was sent: the frame as they see it.
     pub(crate) reaches: Vec<(String, Vec<u8>)>,
-    /// Why hv1 or hv2 drops it, each time.
-    pub(crate) dropped: Option<&'static str>,
+    /// Why a host drops it, or a copy of it, each time.
+    pub(crate) dropped: Vec<&'static str>,
+    /// What a host counts each time although nothing is lost.
+    pub(crate) noticed: Option<&'static str>,
+    /// Each comes from another address.
+    pub(crate) varies: bool,
+    /// Only some get through, to all that it reaches; the others are dropped.
+    pub(crate) limited: bool,
+}
+
+impl Kind {
+    /// A frame of this kind as it is in a round.
+    pub(crate) fn in_round(&self, frame: &[u8], round: u64) -> Vec<u8> {
+        let mut frame = frame.to_vec();
+        if self.varies {
+            frame[11] = u8::try_from(round).expect("few rounds");
+        }
+        frame
+    }
+
+    /// The frames that arrive if so many get through, and how often each does.
+    pub(crate) fn arrivals(&self, frame: &[u8], times: u64) -> Vec<(Vec<u8>, u64)> {
+        if self.varies {
+            let rounds = 0..TIMES;
+            rounds
+                .map(|round| (self.in_round(frame, round), 1))
+                .collect()
+        } else {
+            vec![(frame.to_vec(), times)]
+        }
+    }
 }
 
 /// The kinds, as they come.
 pub(crate) struct Kinds<'a> {
-    lab: &'a Lab,
+    pub(super) bench: &'a Bench,
     pub(crate) all: Vec<Kind>,
 }
 
 impl<'a> Kinds<'a> {
-    pub(crate) fn new(lab: &'a Lab) -> Self {
+    pub(crate) fn new(bench: &'a Bench) -> Self {
         let all = Vec::new();
-        Self { lab, all }
+        Self { bench, all }
     }
 
-    fn mac(&self, station: &str) -> Result<[u8; 6]> {
-        if let Some(guest) = self.lab.guests.iter().find(|guest| guest.name == station) {
-            return Ok(guest.mac);
-        }
-        let number = if station == "hv1" { 1 } else { 2 };
-        self.lab.hypervisor(number)?.mac("br-blue")
+    pub(super) fn mac(&self, station: &str) -> Result<[u8; 6]> {
+        Ok(self.bench.edge(station)?.mac)
     }
 
     /// A frame that no other kind equals.
-    fn frame(&self, source: [u8; 6], destination: [u8; 6]) -> Vec<u8> {
+    pub(super) fn frame(&self, source: [u8; 6], destination: [u8; 6]) -> Vec<u8> {
         let mut payload = [0x5a; 50];
         payload[0] = u8::try_from(self.all.len()).expect("fewer kinds");
         ethernet(source, destination, ETHERTYPE_TEST, &payload)
     }
 
-    fn add(
+    pub(super) fn add(
         &mut self,
         what: &'static str,
         sender: Sender,
@@ -79,12 +106,20 @@ impl<'a> Kinds<'a> {
             sender,
             frame,
             reaches: reaches.collect(),
-            dropped,
+            dropped: dropped.into_iter().collect(),
+            noticed: None,
+            varies: false,
+            limited: false,
         });
     }
 
+    /// The kind that was added last.
+    pub(super) fn last(&mut self) -> &mut Kind {
+        self.all.last_mut().expect("one was added")
+    }
+
     /// Adds a frame from a station.
-    fn from(
+    pub(super) fn from(
         &mut self,
         station: &str,
         what: &'static str,
@@ -163,8 +198,8 @@ impl<'a> Kinds<'a> {
         let sender = Sender::Station(access.to_owned());
         let what = "broadcast in a VLAN";
         self.add(what, sender, plain.clone(), &plain, &["office2.1"], None);
-        let kind = self.all.last_mut().expect("just added");
-        kind.reaches.push((trunk.to_owned(), tagged(&plain, 1001)));
+        let with_tag = (trunk.to_owned(), tagged(&plain, 1001));
+        self.last().reaches.push(with_tag);
 
         let plain = self.frame(self.mac(trunk)?, self.mac("office2.1")?);
         let from = || Sender::Station(trunk.to_owned());
@@ -193,7 +228,7 @@ impl<'a> Kinds<'a> {
 
     /// Packets on hv1's wire, as hv2 could send them and as it never would.
     pub(crate) fn wire(&mut self, wire: &Injector) -> Result<()> {
-        let good = wire.outer(self.lab.hypervisor(2)?.vtep, 10);
+        let good = wire.outer(self.bench.lab.hypervisor(2)?.vtep, 10);
         let mut foreign = good;
         foreign.from.ip = "10.99.0.1".parse()?;
         let mut elsewhere = good;
@@ -301,5 +336,14 @@ impl<'a> Kinds<'a> {
         frame.truncate(frame.len() - 20);
         let sender = Sender::Wire { admitted: false };
         self.add("cut short", sender, frame, &[], &[], Some("bad_outer"));
+    }
+}
+
+/// The frame without its VLAN tag, if it has one.
+pub(crate) fn untagged(frame: &[u8]) -> Vec<u8> {
+    if tci(frame).is_some() {
+        [&frame[..12], &frame[16..]].concat()
+    } else {
+        frame.to_vec()
     }
 }

@@ -1,12 +1,12 @@
 //! What vxnet counted on one host, and what others counted at the edges of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use vxnet_tests::counters::link_counters;
-use vxnet_tests::guest::Guest;
 use vxnet_tests::lab::Lab;
+use vxnet_tests::netns::Netns;
 
 /// Frames in and out, of a port or a peer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,12 +28,12 @@ pub(crate) struct Ledger {
     pub(crate) passed: u64,
 }
 
-/// What the kernel says of both ends of a guest's cable (`ip -s link`).
+/// What the kernel says of both ends of a port's cable (`ip -s link`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cable {
-    pub(crate) guest: Traffic,
+    pub(crate) far: Traffic,
     pub(crate) port: Traffic,
-    /// What was dropped on the way. (What the guest's stack throws away has arrived.)
+    /// What was dropped on the way. (What the stack at the far end throws away has arrived.)
     pub(crate) dropped: u64,
 }
 
@@ -67,7 +67,11 @@ impl Ledger {
             ledger.ports.insert(text(&row, "port")?, traffic(&row)?);
         }
         for row in vxnet.rows("vtep show")? {
-            ledger.vteps.insert(text(&row, "host")?, traffic(&row)?);
+            // All groups go by one name.
+            let vtep = ledger.vteps.entry(text(&row, "host")?).or_default();
+            let row = traffic(&row)?;
+            vtep.rx += row.rx;
+            vtep.tx += row.tx;
         }
         for row in vxnet.rows("drop show")? {
             let count = number(&row, "count")?;
@@ -100,28 +104,29 @@ impl Ledger {
     }
 
     /// Returns frames that came in or were made, and frames that left or were dropped, if all that
-    /// was counted by reason are drops.
-    pub(crate) fn sums(&self) -> (u64, u64) {
+    /// was counted by other reasons than `notices` are drops.
+    pub(crate) fn sums(&self, notices: &BTreeSet<&str>) -> (u64, u64) {
         let rx: u64 = self.ports.values().map(|port| port.rx).sum();
         let tx: u64 = self.ports.values().map(|port| port.tx).sum();
         let to_vteps: u64 = self.vteps.values().map(|vtep| vtep.tx).sum();
-        let dropped: u64 = self.drops.values().sum();
+        let drops = self.drops.iter();
+        let drops = drops.filter(|(reason, _)| !notices.contains(reason.as_str()));
+        let dropped: u64 = drops.map(|(_, count)| count).sum();
         let left = tx + to_vteps + self.passed + self.merged + dropped;
         (rx + self.replicas, left)
     }
 }
 
 impl Cable {
-    pub(crate) fn read(lab: &Lab, guest: &Guest) -> Result<Self> {
-        let hypervisor = &lab.hypervisor(guest.hypervisor)?.netns;
-        let ends = [(&guest.netns, "eth0"), (hypervisor, guest.port.as_str())];
+    /// Reads the link at the far end, and the port.
+    pub(crate) fn read(far: (&Netns, &str), port: (&Netns, &str)) -> Result<Self> {
         let mut dropped = 0;
         let mut traffic = Vec::new();
-        for (netns, link) in ends {
+        for (netns, link) in [far, port] {
             let counters = link_counters(netns, link)?;
             let (rx, tx) = (&counters["rx"], &counters["tx"]);
             dropped += number(tx, "dropped")?;
-            if link != "eth0" {
+            if (netns, link) == port {
                 dropped += number(rx, "dropped")?;
             }
             traffic.push(Traffic {
@@ -130,7 +135,7 @@ impl Cable {
             });
         }
         Ok(Self {
-            guest: traffic[0],
+            far: traffic[0],
             port: traffic[1],
             dropped,
         })
@@ -142,7 +147,7 @@ impl Cable {
             tx: now.tx - then.tx,
         };
         Self {
-            guest: grown(self.guest, earlier.guest),
+            far: grown(self.far, earlier.far),
             port: grown(self.port, earlier.port),
             dropped: self.dropped - earlier.dropped,
         }
