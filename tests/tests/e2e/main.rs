@@ -24,6 +24,7 @@ mod lifetime;
 mod loops;
 mod mac_flood;
 mod membership;
+mod moving;
 mod multicast;
 mod next_hop;
 mod one_host;
