@@ -120,6 +120,16 @@ impl Layout {
         Self { ports, stations }
     }
 
+    /// Returns the VLAN of a frame at a port by its tag's control information, if the port takes it.
+    pub(crate) fn vlan(&self, port: u32, tci: Option<u16>) -> Option<u16> {
+        let port = &self.ports[&port];
+        match tci.map_or(0, |tci| tci & 0x0fff) {
+            // Without a tag, or with a priority only.
+            0 => port.own,
+            vid => port.tagged.contains(&vid).then_some(vid),
+        }
+    }
+
     /// Returns the ports that are in a VLAN.
     pub(crate) fn members(&self, vid: u16) -> impl Iterator<Item = u32> {
         members(&self.ports, vid)

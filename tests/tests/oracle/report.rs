@@ -51,7 +51,7 @@ impl Report {
         }
         let rule = RULES
             .iter()
-            .find(|rule| (rule.covers)(sample, ours, theirs));
+            .find(|rule| (rule.covers)(layout, sample, ours, theirs));
         match rule {
             Some(Rule { name, .. }) => *self.excused.entry(name).or_default() += 1,
             None => self.tell("Open vSwitch", layout, sample, ours, theirs),
