@@ -55,6 +55,14 @@ fn static_rows_do_not_expire() {
     });
 }
 
+/// Lets the next frame find the row of a station as the last one has left it.
+fn keep(world: &mut World, segment: u32, mac: [u8; 6]) -> Result<()> {
+    let key = FdbKey::new(segment, Mac(mac));
+    let row = world.fdb.get(&key, 0)?;
+    world.more_fdb = vec![(key, row)];
+    Ok(())
+}
+
 /// Where a station is, and how its row is marked.
 fn place_of(world: &World, segment: u32, mac: [u8; 6]) -> Result<(u8, u32, u8)> {
     let row = world.fdb.get(&FdbKey::new(segment, Mac(mac)), 0)?;
@@ -69,14 +77,13 @@ fn attack8_attack15_what_a_port_took_from_a_peer_the_peer_takes_back() {
             from_port(world, PORT_A, &plain(AT_ONE, B, 60))?;
             let got = place_of(world, BLUE, AT_ONE)?;
             ensure!(got == stolen, "{path:?}: {got:?}");
+            keep(world, BLUE, AT_ONE)?;
             let packet = world.family.arrives(ONE, &plain(AT_ONE, B, 60));
             from_underlay(world, path, &packet)?;
             let got = place_of(world, BLUE, AT_ONE)?;
             ensure!(got == (place::VTEP, ONE, 0), "{path:?}: {got:?}");
             // As before the first move.
-            let key = FdbKey::new(BLUE, Mac(AT_ONE));
-            let row = world.fdb.get(&key, 0)?;
-            world.fdb.insert(key, FdbEntry { moves: 0, ..row }, 0)?;
+            world.more_fdb.clear();
         }
         Ok(Vec::new())
     });
@@ -94,10 +101,12 @@ fn evpn_03_a_station_behind_a_trunk_link_may_move_to_a_peer() {
             got == (place::PORT, PHYSICAL, row_flag::TRUNK),
             "behind the link: {got:?}"
         );
+        keep(world, GREEN_10, mac)?;
         let packet = world.family.sent_by(ONE, VNI_GREEN).wrap(&frame);
         from_underlay(world, Path::Tc, &packet)?;
         let got = place_of(world, GREEN_10, mac)?;
         ensure!(got == (place::VTEP, ONE, 0), "behind the peer: {got:?}");
+        world.more_fdb.clear();
         Ok(Vec::new())
     });
 }
