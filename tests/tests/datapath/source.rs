@@ -1,5 +1,7 @@
 //! When rows of the FDB are written, and when not.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, ensure};
 use vxnet_common::{
     addr::Mac,
@@ -11,8 +13,9 @@ use vxnet_common::{
 };
 
 use crate::case::check;
-use crate::fabric::{A, AT_ONE, B, BLUE, GATEWAY_MAC, HOST, ONE, PORT_A, datagram, plain};
+use crate::fabric::{A, AT_ONE, B, BLUE, GATEWAY_MAC, HOST, ONE, PORT_A, PORT_B, datagram, plain};
 use crate::green::{AT_ACCESS, GREEN_10, PHYSICAL, VNI_GREEN, tag};
+use crate::outcome::Receiver;
 use crate::receive::{Path, from_port, from_underlay};
 use crate::world::{World, now};
 use crate::{rows, test_run};
@@ -107,6 +110,48 @@ fn evpn_03_a_station_behind_a_trunk_link_may_move_to_a_peer() {
         let got = place_of(world, GREEN_10, mac)?;
         ensure!(got == (place::VTEP, ONE, 0), "behind the peer: {got:?}");
         world.more_fdb.clear();
+        Ok(Vec::new())
+    });
+}
+
+/// A guest that was claimed from outside has lost nothing, and what is true later is believed later.
+#[test]
+fn attack4_after_a_lie_about_a_guest_all_is_as_before() {
+    check(|world| {
+        let family = world.family;
+        let key = FdbKey::new(BLUE, Mac(A));
+        let lie = family.arrives(ONE, &plain(A, B, 60));
+        let (to_guest, of_guest) = (datagram(AT_ONE, A), datagram(A, B));
+        for path in Path::ALL {
+            let got = from_underlay(world, path, &lie)?;
+            ensure!(got.delivered.is_empty(), "{path:?}: {got:?}");
+            let told = world.fdb.get(&key, 0)?;
+            let place = (told.place, told.slot, told.moves);
+            ensure!(place == (place::PORT, PORT_A, 0), "{path:?}: {told:?}");
+            keep(world, BLUE, A)?;
+            // The liar's host may still send what is true.
+            let got = from_underlay(world, path, &family.arrives(ONE, &to_guest))?;
+            let expected = BTreeMap::from([(Receiver::Port(PORT_A), vec![to_guest.clone()])]);
+            ensure!(got.delivered == expected, "{path:?}: {got:?}");
+            let got = from_port(world, PORT_A, &of_guest)?;
+            let expected = BTreeMap::from([(Receiver::Port(PORT_B), vec![of_guest.clone()])]);
+            ensure!(got.delivered == expected, "{path:?}: {got:?}");
+
+            // Once its row has aged, it may be anywhere; and back again.
+            let last_seen = now()? - world.segments.get(&BLUE, 0)?.ageing;
+            world.more_fdb = vec![(key, FdbEntry { last_seen, ..told })];
+            from_underlay(world, path, &lie)?;
+            let got = place_of(world, BLUE, A)?;
+            ensure!(got == (place::VTEP, ONE, 0), "{path:?}: {got:?}");
+            keep(world, BLUE, A)?;
+            from_port(world, PORT_A, &of_guest)?;
+            let got = place_of(world, BLUE, A)?;
+            ensure!(
+                got == (place::PORT, PORT_A, row_flag::TAKEN),
+                "{path:?}: {got:?}"
+            );
+            world.more_fdb.clear();
+        }
         Ok(Vec::new())
     });
 }

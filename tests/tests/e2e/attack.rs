@@ -1,6 +1,7 @@
 //! VXLAN packets that must not be believed.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use vxnet_tests::frame::{BROADCAST, Endpoint, Outer, udp};
@@ -10,8 +11,9 @@ use vxnet_tests::lab::Lab;
 use vxnet_tests::network::{Network, mac_text};
 use vxnet_tests::topology::{LabBuilder, UPLINK};
 use vxnet_tests::underlay::Family;
+use vxnet_tests::wait::eventually;
 
-use crate::burst::{Station, count, test_frame};
+use crate::burst::{Station, count, expect_seen, test_frame};
 use crate::inject::Injector;
 use crate::switch;
 
@@ -141,5 +143,35 @@ fn local_mac(lab: &mut Lab) -> Result<()> {
         "the victim moved: {rows:?}"
     );
     ensure!(lab.vxnet(1)?.drops("local_mac")? >= 1, "not counted");
-    Ok(())
+
+    // Nothing is left of it: the guest is served as before, also by the host that was slandered.
+    let (to_guest, of_guest) = (
+        test_frame(stations[2].mac, victim),
+        test_frame(victim, stations[2].mac),
+    );
+    stations[2].send(&to_guest)?;
+    expect_seen("to the guest", &to_guest, &stations, &[1, 0, 0, 0])?;
+    stations[0].send(&of_guest)?;
+    expect_seen("of the guest", &of_guest, &stations, &[0, 0, 1, 0])?;
+
+    // Once the guest has left, it may be elsewhere; and it may come back.
+    let port = lab.guest("blue", 1, 1)?.port.clone();
+    let netns = lab.hypervisor(1)?.netns.clone();
+    netns.ip(&format!("link set {port} nomaster"))?;
+    is_at(lab, victim, "vtep", || wire.send(&outer, &frame))?;
+    netns.ip(&format!("link set {port} master br-blue"))?;
+    lab.vxnet(1)?.wait_for_port("blue", &port)?;
+    is_at(lab, victim, "local", || stations[0].send(&of_guest))?;
+    stations[2].send(&to_guest)?;
+    expect_seen("back again", &to_guest, &stations, &[1, 0, 0, 0])
+}
+
+/// Lets a station be heard until it is known in a place.
+fn is_at(lab: &mut Lab, mac: [u8; 6], place: &str, speak: impl Fn() -> Result<()>) -> Result<()> {
+    eventually(Duration::from_secs(5), || {
+        speak()?;
+        let rows = lab.vxnet(1)?.fdb("blue", &mac_text(mac))?;
+        ensure!(rows.len() == 1 && rows[0]["where"] == place, "{rows:?}");
+        Ok(())
+    })
 }
