@@ -11,6 +11,7 @@ mod lock;
 mod loops;
 mod places;
 mod probes;
+mod warnings;
 mod watch;
 
 use std::{path::Path, time::Duration};
@@ -21,7 +22,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use self::{events::Events, watch::Watch};
+use self::{events::Events, warnings::Warnings, watch::Watch};
 use crate::{
     host::{Kernel, Paths, floor, maps::Maps},
     plan::Op,
@@ -31,6 +32,7 @@ pub use self::{
     assignment::Assignment,
     lock::{Lock, is_running},
     loops::{Loop, loops},
+    warnings::warnings,
 };
 
 /// How long to wait for more events before acting on the first: links change in bursts.
@@ -44,7 +46,8 @@ pub async fn apply(assignment: &Assignment, paths: &Paths) -> Result<(Vec<Op>, V
     let _lock = Lock::take(paths)?;
     let mut kernel = Kernel::open(paths.clone(), assignment.peers(), false)?;
     let done = assignment.converge(&mut kernel).await?;
-    Ok((done, assignment.doubts(&kernel)))
+    let doubts = Warnings::new(paths).doubts(assignment.doubts(&kernel))?;
+    Ok((done, doubts))
 }
 
 /// Keeps the host as the fabric says until told to stop.
@@ -65,8 +68,8 @@ pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bo
         _ = interrupt.recv() => return Ok(()),
     };
     log::info!("host {} is ready ({} changes)", assignment.host, done.len());
-    let mut doubts = Vec::new();
-    tell(&mut doubts, assignment.doubts(&kernel));
+    let mut warnings = Warnings::new(paths);
+    tell(&mut warnings, assignment.doubts(&kernel));
     let watch = Watch::start(paths)?;
 
     let mut patrol = interval(PATROL);
@@ -98,9 +101,12 @@ pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bo
                 for op in &done {
                     log::info!("{op}");
                 }
-                tell(&mut doubts, assignment.doubts(&kernel));
+                tell(&mut warnings, assignment.doubts(&kernel));
             }
-            Err(error) => log::error!("{error:#}"),
+            Err(error) => match warnings.error(&error) {
+                Ok(news) => news.iter().for_each(|error| log::error!("{error}")),
+                Err(other) => log::error!("{error:#}; {other:#}"),
+            },
         }
     }
     log::info!("stopping; the data path goes on (`vxnet teardown` removes it)");
@@ -108,11 +114,11 @@ pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bo
 }
 
 /// Logs doubts that have not been told already.
-fn tell(told: &mut Vec<String>, doubts: Vec<String>) {
-    for doubt in doubts.iter().filter(|doubt| !told.contains(doubt)) {
-        log::warn!("{doubt}");
+fn tell(warnings: &mut Warnings, doubts: Vec<String>) {
+    match warnings.doubts(doubts) {
+        Ok(news) => news.iter().for_each(|doubt| log::warn!("{doubt}")),
+        Err(error) => log::error!("{error:#}"),
     }
-    *told = doubts;
 }
 
 /// Frees expired FDB rows. They are dead already: the data path checks the age at each look-up.

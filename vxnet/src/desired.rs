@@ -133,13 +133,23 @@ pub fn doubts(fabric: &Fabric, host: &str, facts: &Facts) -> Vec<String> {
              single frames until that link has another name"
         ));
     }
-    for network in fabric.networks_of(&host.name) {
+    let networks: Vec<&Network> = fabric.networks_of(&host.name).collect();
+    for link in facts.kept_bridges() {
+        if !networks.iter().any(|network| network.bridge == link.name) {
+            doubts.push(format!(
+                "bridge {} is in no network any more: it stays for the guests in it, who reach \
+                 nobody",
+                link.name
+            ));
+        }
+    }
+    for network in &networks {
         ports::doubts(network, host, facts, &mut doubts);
     }
     let underlay = Underlay::find(fabric, host, facts);
     groups::doubts(fabric, host, &underlay, facts, &mut doubts);
     let room = room(&underlay);
-    for network in fabric.networks_of(&host.name) {
+    for network in networks {
         let wants = network
             .mtu
             .map(u32::from)

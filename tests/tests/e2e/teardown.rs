@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use vxnet_tests::guest::Port;
 use vxnet_tests::lab::Lab;
 use vxnet_tests::network::Network;
+use vxnet_tests::ping::Ping;
 use vxnet_tests::snapshot::{BpfObjects, Snapshot};
 use vxnet_tests::underlay::Family;
 use vxnet_tests::wait::eventually;
@@ -86,6 +87,7 @@ fn p36_a_network_that_goes_unplugs_no_guest() -> Result<()> {
         .network(Network::new("red", 20))
         .network(Network::new("empty", 30))
         .guest("red", 1, Port::Veth)
+        .guest("red", 1, Port::Veth)
         .build()?;
     lab.vxnet(1)?.stop()?;
     let with_red = lab.config();
@@ -100,6 +102,15 @@ fn p36_a_network_that_goes_unplugs_no_guest() -> Result<()> {
     let bridges = netns.ip("-o link show type bridge")?;
     ensure!(!bridges.contains("br-empty"), "left: {bridges}");
     ensure!(bridges.contains("br-blue"), "gone: {bridges}");
+    // What its portgroups and checks kept apart, the kernel's bridge does not join.
+    let reaches = |lab: &Lab, index: usize| -> Result<bool> {
+        let to = lab.guest("red", 1, 2)?.v4;
+        let from = &lab.guest("red", 1, index)?.netns;
+        Ok(Ping::new(to).run(from)?.received != 0)
+    };
+    ensure!(!reaches(&lab, 1)?, "the kernel bridges between the guests");
+    let text = lab.vxnet(1)?.cli("status")?;
+    ensure!(text.contains("bridge br-red is in no network"), "{text}");
 
     // The network comes back to a bridge that vxnet made: it goes when its guests have left.
     let apply = |lab: &mut Lab, config: &str| {
@@ -107,10 +118,17 @@ fn p36_a_network_that_goes_unplugs_no_guest() -> Result<()> {
         lab.vxnet(1)?.apply()
     };
     apply(&mut lab, &with_red)?;
-    netns.ip(&format!("link del {port}"))?;
+    ensure!(reaches(&lab, 1)?, "the network has not come back");
+    apply(&mut lab, &without)?;
+    let ports = [1, 2].map(|index| Ok(lab.guest("red", 1, index)?.port.clone()));
+    for port in ports.into_iter().collect::<Result<Vec<_>>>()? {
+        netns.ip(&format!("link del {port}"))?;
+    }
     apply(&mut lab, &without)?;
     let bridges = netns.ip("-o link show type bridge")?;
     ensure!(!bridges.contains("br-red"), "left: {bridges}");
+    let rules = netns.line("nft list ruleset").run()?;
+    ensure!(!rules.contains("br-red"), "left: {rules}");
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use super::{
     port,
 };
 use crate::{
-    daemon::{self, Loop, loops},
+    daemon::{self, Loop, loops, warnings},
     host::{Paths, maps::Maps},
 };
 
@@ -42,6 +42,9 @@ struct Status {
     down: Vec<Named>,
     /// Ports that are shut because of a loop.
     loops: Vec<Loop>,
+    /// What is probably not meant so, and what the daemon cannot do: of the daemon, or else of the
+    /// last `apply`.
+    warnings: Vec<String>,
 }
 
 /// A port that is in trouble.
@@ -79,6 +82,12 @@ pub(super) fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
         let _ = writeln!(text, "  {line}");
     }
     text.push_str(&troubles(&status.blocked, &status.down, &status.loops));
+    if !status.warnings.is_empty() {
+        text.push_str("\nwarnings\n");
+    }
+    for warning in &status.warnings {
+        let _ = writeln!(text, "  {}", warning.replace('\n', "\n  "));
+    }
     output::text(&text)
 }
 
@@ -170,6 +179,7 @@ fn read(paths: &Paths) -> Result<Status> {
         blocked: named("blocked"),
         down: named("down"),
         loops: loops(paths)?,
+        warnings: warnings(paths)?,
     })
 }
 

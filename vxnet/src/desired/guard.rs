@@ -25,10 +25,15 @@ pub(super) fn guard(
     underlay: &Underlay<'_>,
     facts: &Facts,
 ) -> Guard {
-    let bridges: Vec<&str> = networks
+    // Those that are in no network any more let nothing through either: whatever their guests were
+    // kept from, the kernel's bridge does not know of.
+    let kept = facts.kept_bridges().map(|link| link.name.as_str());
+    let bridges: BTreeSet<&str> = networks
         .iter()
         .map(|network| network.bridge.as_str())
+        .chain(kept)
         .collect();
+    let bridges: Vec<&str> = bridges.into_iter().collect();
     let mut rules = if facts.can_match_bridge {
         exact(&bridges)
     } else {

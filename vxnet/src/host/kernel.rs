@@ -139,16 +139,30 @@ impl Kernel {
             links: self.links.values().map(|seen| seen.link.clone()).collect(),
             routes,
             route_mtu,
+            left: self.left(),
             xdp_refused: self.xdp_refused.clone(),
             programs: tags.unwrap_or_default(),
             can_match_bridge: self.can_match_bridge,
         })
     }
 
+    /// Returns the bridges that stayed for their guests when their networks went.
+    fn left(&self) -> BTreeSet<u32> {
+        let left = self.links.values().filter(|seen| seen.is_left);
+        left.map(|seen| seen.link.ifindex).collect()
+    }
+
     fn observe_links(&self, state: &mut State) {
+        // One that its guests have left since is to be removed.
+        let masters: BTreeSet<u32> = self
+            .links
+            .values()
+            .filter_map(|seen| seen.link.master)
+            .collect();
         for seen in self.links.values() {
             let link = &seen.link;
-            let ours = link.is_ours || seen.is_adopted();
+            let is_done = seen.is_left && !masters.contains(&link.ifindex);
+            let ours = link.is_ours || seen.is_adopted() || is_done;
             if !ours || link.kind != "bridge" {
                 continue;
             }

@@ -221,7 +221,9 @@ impl Netlink {
             return Ok(false);
         }
         if !force && self.has_guests(ifindex).await? {
-            log::warn!("bridge {name} is in no network any more, but has guests and stays");
+            log::warn!(
+                "bridge {name} is in no network any more; it stays for the guests in it, who reach nobody"
+            );
             self.set_alias(name, LEFT).await?;
             return Ok(false);
         }

@@ -95,7 +95,14 @@ impl Paths {
 }
 
 /// The notes in the run folder, without their endings.
-const NOTES: &[&str] = &["guard", "loops", "memberships", "sysctl", "trunks"];
+const NOTES: &[&str] = &[
+    "guard",
+    "loops",
+    "memberships",
+    "sysctl",
+    "trunks",
+    "warnings",
+];
 
 /// Returns whether a file of the run folder is vxnet's: `lock`, a note or the draft of one, or what
 /// begins with an ifindex.

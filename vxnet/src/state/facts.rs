@@ -26,6 +26,8 @@ pub struct Facts {
     pub routes: BTreeMap<IpAddr, u32>,
     /// By peer: MTU of the path, where a route or a router on the way has told one.
     pub route_mtu: BTreeMap<IpAddr, u32>,
+    /// Bridges of ours that are in no network any more, and had guests then.
+    pub left: BTreeSet<u32>,
     /// Links whose driver refused XDP.
     pub xdp_refused: BTreeSet<u32>,
     /// Tags of the programs that this version of vxnet brings, by name.
@@ -66,6 +68,15 @@ impl Facts {
     /// Returns the ports of a bridge.
     pub fn ports_of(&self, bridge: u32) -> impl Iterator<Item = &Link> {
         self.links.ports_of(bridge)
+    }
+
+    /// Returns the bridges of ours that have guests. They stay, in a network or not.
+    pub fn kept_bridges(&self) -> impl Iterator<Item = &Link> {
+        self.links.values().filter(|link| {
+            link.kind == "bridge"
+                && (link.is_ours || self.left.contains(&link.ifindex))
+                && self.ports_of(link.ifindex).any(|port| !port.is_ours)
+        })
     }
 
     /// Returns whether XDP may strip frames on a link: only where nobody but the host itself takes

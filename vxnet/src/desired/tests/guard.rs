@@ -6,6 +6,7 @@ use super::{
     set, settled,
 };
 use crate::{
+    desired::doubts,
     model::Receive,
     state::{Id, Spec, State},
 };
@@ -65,6 +66,26 @@ fn the_guard_names_our_bridges_where_the_kernel_can() {
         "#,
     );
     assert_eq!(fenced, expected + &fence, "where XDP may strip");
+}
+
+/// The kernel's bridge knows no portgroups and no checks.
+#[test]
+fn p36_a_bridge_whose_network_has_gone_stays_shut_while_guests_are_in_it() {
+    let mut fabric = fabric(4);
+    let (mut machine, _) = settled(&fabric);
+    machine.add_guest("vm1", "br-red");
+    fabric.networks.remove("red");
+    assert!(guard(&of(&fabric, &machine)).contains("\"br-blue\", \"br-red\""));
+    // Later it is not ours any more, but marked.
+    let bridge = machine.link("br-red");
+    bridge.is_ours = false;
+    let ifindex = bridge.ifindex;
+    machine.observed.facts.left.insert(ifindex);
+    assert!(guard(&of(&fabric, &machine)).contains("\"br-blue\", \"br-red\""));
+    let said = doubts(&fabric, "host1", &machine.observed.facts);
+    assert!(said.iter().any(|doubt| doubt.contains("br-red is in no")));
+    machine.remove("vm1");
+    assert!(!guard(&of(&fabric, &machine)).contains("br-red"));
 }
 
 /// What a guest sends to an address of the host's may be led to a VTEP by rules of the host's.
