@@ -3,12 +3,20 @@
 use std::{
     fs::{File, OpenOptions},
     io::{Read as _, Write as _},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::host::Paths;
+
+/// How long another's lock is waited for. Who only asks whether a daemon runs holds it for a moment,
+/// and so does a program that one was about to start when it was killed.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long between two tries.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The right to change this host, until dropped.
 #[derive(Debug)]
@@ -28,13 +36,13 @@ impl Lock {
             .write(true)
             .open(&path)
             .with_context(|| format!("cannot open {}", path.display()))?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        match patiently(file) {
             Ok(mut file) => {
                 file.set_len(0)?;
                 write!(file, "{}", std::process::id())?;
                 Ok(Self { _file: file })
             }
-            Err((mut file, _)) => {
+            Err(mut file) => {
                 let mut holder = String::new();
                 let _ = file.read_to_string(&mut holder);
                 bail!(
@@ -44,6 +52,19 @@ impl Lock {
                 )
             }
         }
+    }
+}
+
+/// Takes the lock, within [`PATIENCE`].
+fn patiently(mut file: File) -> Result<Flock<File>, File> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((held, _)) if Instant::now() >= deadline => return Err(held),
+            Err((held, _)) => file = held,
+        }
+        sleep(PAUSE);
     }
 }
 
