@@ -85,7 +85,9 @@ fn remember(skb: *mut __sk_buff, port: u32, tag: u32, reason: u32) {
         (*row).time = crate::tables::now();
         (*row).port = port;
         (*row).len = skb.len();
-        (*row).tag = if skb.has_tag() {
+        (*row).tag = if skb.has_service_tag() {
+            dropped::SERVICE | dropped::TAGGED | u32::from(skb.tag())
+        } else if skb.has_tag() {
             dropped::TAGGED | u32::from(skb.tag())
         } else {
             tag

@@ -221,6 +221,14 @@ impl Skb {
         unsafe { (*self.raw()).vlan_tci as u16 }
     }
 
+    /// Returns whether the tag beside the frame is none of 802.1Q.
+    #[inline(always)]
+    pub(crate) fn has_service_tag(&self) -> bool {
+        // SAFETY: as above.
+        let protocol = u16::from_be(unsafe { (*self.raw()).vlan_proto } as u16);
+        self.has_tag() && protocol != ethertype::VLAN
+    }
+
     /// Returns the frame's VLAN tag, wherever it stands: the kernel takes it out of what a link
     /// receives, but a raw socket of the host can send it in the frame.
     #[inline(always)]
@@ -228,9 +236,7 @@ impl Skb {
         if !self.has_tag() {
             return frame.tag(self);
         }
-        // SAFETY: as above.
-        let protocol = u16::from_be(unsafe { (*self.raw()).vlan_proto } as u16);
-        if protocol == ethertype::VLAN && !frame.is_tagged() {
+        if !self.has_service_tag() && !frame.is_tagged() {
             Tag::Customer(self.tag())
         } else {
             Tag::Other

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use vxnet_common::{
-    map::dropped::{Dropped, HEADER, KEPT, TAGGED},
+    map::dropped::{Dropped, HEADER, KEPT, SERVICE, TAGGED},
     reason::Reason,
 };
 use vxnet_tests::frame::{BROADCAST, ethernet};
@@ -123,6 +123,13 @@ fn the_tag_of_a_dropped_frame_is_kept() {
         let row = latest(world, Reason::Tagged)?;
         ensure!(row.tag == TAGGED | 0xa00b, "{row:?}");
         ensure!(row.header[..frame.len()] == frame, "{row:?}");
+        // A service tag is none of a VLAN of ours.
+        let mut service = tag(11, 5, &datagram(A, B));
+        service[12..14].copy_from_slice(&[0x88, 0xa8]);
+        tick()?;
+        from_station(world, PORT_A, &service)?;
+        let row = latest(world, Reason::Tagged)?;
+        ensure!(row.tag == SERVICE | TAGGED | 0xa00b, "{row:?}");
         // This one was off already when its VLAN was denied.
         let inner = datagram(STRANGER, BROADCAST);
         tick()?;

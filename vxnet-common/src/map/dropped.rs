@@ -9,6 +9,8 @@ pub const HEADER: usize = 96;
 
 /// Marks a tag in [`Dropped::tag`].
 pub const TAGGED: u32 = 1 << 16;
+/// Marks one that is a service tag (802.1ad).
+pub const SERVICE: u32 = 1 << 17;
 
 /// A row of `LAST_DROPS`: reason × [`KEPT`] + place.
 #[repr(C)]
@@ -20,7 +22,8 @@ pub struct Dropped {
     pub port: u32,
     /// Bytes of the frame.
     pub len: u32,
-    /// [`TAGGED`] and the control information of the VLAN tag beside the frame, or 0.
+    /// [`TAGGED`], [`SERVICE`] if it is one, and the control information of the VLAN tag beside the
+    /// frame; or 0.
     pub tag: u32,
     /// How many bytes of `header` are the frame's.
     pub kept: u32,

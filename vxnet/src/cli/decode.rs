@@ -10,8 +10,9 @@ use vxnet_common::{addr::Mac, frame::ethertype, vlan};
 /// The UDP port of VXLAN.
 const VXLAN: u16 = crate::model::VXLAN_PORT;
 
-/// Sums up a frame of which the first bytes are known, with the tag that stood beside it.
-pub(super) fn summary(frame: &[u8], tag: Option<u16>) -> String {
+/// Sums up a frame of which the first bytes are known, with the EtherType and the control information
+/// of the tag that stood beside it.
+pub(super) fn summary(frame: &[u8], tag: Option<(u16, u16)>) -> String {
     let Some((addresses, rest)) = frame.split_first_chunk::<12>() else {
         return format!("{} bytes", frame.len());
     };
@@ -21,8 +22,8 @@ pub(super) fn summary(frame: &[u8], tag: Option<u16>) -> String {
         Mac(mac)
     });
     let mut text = format!("{src} > {dst}");
-    if let Some(tag) = tag {
-        push_tag(&mut text, "VLAN", tag);
+    if let Some((kind, tag)) = tag {
+        push_tag(&mut text, tag_name(kind).unwrap_or("VLAN"), tag);
     }
     let mut rest = rest;
     loop {
@@ -30,13 +31,9 @@ pub(super) fn summary(frame: &[u8], tag: Option<u16>) -> String {
             text.push_str(", cut off");
             return text;
         };
-        let name = match kind {
-            ethertype::VLAN => "VLAN",
-            ethertype::SERVICE_VLAN => "S-VLAN",
-            _ => {
-                payload(&mut text, kind, after);
-                return text;
-            }
+        let Some(name) = tag_name(kind) else {
+            payload(&mut text, kind, after);
+            return text;
         };
         let Some((tag, after)) = word(after) else {
             text.push_str(", cut off");
@@ -53,6 +50,15 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// Returns the word for a tag of that EtherType.
+const fn tag_name(kind: u16) -> Option<&'static str> {
+    match kind {
+        ethertype::VLAN => Some("VLAN"),
+        ethertype::SERVICE_VLAN => Some("S-VLAN"),
+        _ => None,
+    }
 }
 
 fn push_tag(text: &mut String, name: &str, tag: u16) {
@@ -226,7 +232,7 @@ mod tests {
         );
         let frame = [&HEAD[..], &[0, 60]].concat();
         assert_eq!(
-            summary(&frame, Some(7)),
+            summary(&frame, Some((ethertype::VLAN, 7))),
             format!("{WHO}, VLAN 7, LLC, length 60")
         );
     }

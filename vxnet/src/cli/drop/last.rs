@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, fmt::Write as _, process::ExitCode};
 use anyhow::Result;
 use serde::Serialize;
 use vxnet_common::{
+    frame::ethertype,
     map::{
-        dropped::{Dropped, TAGGED},
+        dropped::{Dropped, SERVICE, TAGGED},
         stats::GONE_PORTS,
     },
     reason::Reason,
@@ -32,6 +33,8 @@ struct Last {
     len: u32,
     /// The tag that stood beside the frame.
     tag: Option<u16>,
+    /// It was one of 802.1ad.
+    service_tag: bool,
     summary: String,
     /// The first bytes of the frame.
     header: String,
@@ -92,6 +95,11 @@ impl Last {
     fn new(reason: Reason, row: &Dropped, names: &BTreeMap<u32, String>, now: u64) -> Self {
         let kept = &row.header[..row.header.len().min(row.kept as usize)];
         let tag = (row.tag & TAGGED != 0).then_some(row.tag as u16);
+        let kind = if row.tag & SERVICE == 0 {
+            ethertype::VLAN
+        } else {
+            ethertype::SERVICE_VLAN
+        };
         let gone = || match row.port {
             GONE_PORTS => "(gone)".to_owned(),
             slot => format!("slot {slot} (gone)"),
@@ -109,7 +117,8 @@ impl Last {
             ago_ms: now.saturating_sub(row.time) / 1_000_000,
             len: row.len,
             tag,
-            summary: decode::summary(kept, tag),
+            service_tag: row.tag & SERVICE != 0,
+            summary: decode::summary(kept, tag.map(|tag| (kind, tag))),
             header: hex(kept),
         }
     }
@@ -148,6 +157,12 @@ mod tests {
         let summary = "02:00:00:00:00:01 > ff:ff:ff:ff:ff:ff, VLAN 1001, EtherType 0x88cc";
         assert_eq!(last.cells(), ["2.5s", "link_local", "vnet1", "60", summary]);
         assert_eq!(last.header.len(), 120);
+        let service = Dropped {
+            tag: row.tag | SERVICE,
+            ..row
+        };
+        let last = Last::new(Reason::Tagged, &service, &names, 0);
+        assert!(last.summary.contains("S-VLAN 1001"), "{}", last.summary);
         let gone = Last::new(Reason::LinkLocal, &Dropped { port: 5, ..row }, &names, 0);
         assert_eq!((gone.port.as_str(), gone.ago_ms), ("slot 5 (gone)", 0));
         let stranger = Last::new(Reason::LinkLocal, &Dropped { port: 0, ..row }, &names, 0);
