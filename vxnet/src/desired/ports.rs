@@ -251,8 +251,19 @@ pub(super) fn refuse_trunk(
 
 /// Adds what is doubtful about the ports of a network.
 pub(super) fn doubts(network: &Network, host: &Host, facts: &Facts, doubts: &mut Vec<String>) {
+    let bridge = facts.link(&network.bridge);
     if let Some(named) = host.trunks.get(&network.name) {
-        match facts.link(&named.link) {
+        let link = facts.link(&named.link);
+        if let (Some(link), Some(bridge)) = (link, bridge)
+            && link.mtu < bridge.mtu
+        {
+            doubts.push(format!(
+                "trunk link {} has an MTU of {}, network {} one of {}: what is longer does not reach \
+                 the trunk (too_big)",
+                link.name, link.mtu, network.name, bridge.mtu
+            ));
+        }
+        match link {
             None => doubts.push(format!(
                 "there is no link {}, which is the trunk of network {}",
                 named.link, network.name
@@ -264,7 +275,7 @@ pub(super) fn doubts(network: &Network, host: &Host, facts: &Facts, doubts: &mut
             Some(_) => {}
         }
     }
-    let Some(bridge) = facts.link(&network.bridge) else {
+    let Some(bridge) = bridge else {
         return;
     };
     let guests = facts.ports_of(bridge.ifindex).filter(|link| !link.is_ours);

@@ -199,6 +199,21 @@ fn a_trunk_link_takes_everything_and_belongs_to_nobody_else() {
 }
 
 #[test]
+fn p23_a_trunk_that_is_narrower_than_its_network_is_doubtful() {
+    let (mut machine, state) = with_guests(&with_vlans());
+    assert_eq!(port(&state, ETH1).mtu, 1500);
+    let said = |machine: &Machine| {
+        let said = doubts(&with_vlans(), "host1", &machine.observed.facts);
+        said.iter()
+            .any(|doubt| doubt.contains("eth1") && doubt.contains("too_big"))
+    };
+    assert!(!said(&machine));
+    machine.link("eth1").mtu = 1400;
+    assert!(said(&machine));
+    assert_eq!(port(&of(&with_vlans(), &machine), ETH1).mtu, 1400);
+}
+
+#[test]
 fn without_overlay_the_mtu_is_the_trunks() {
     let mut fabric = with_vlans();
     let office = fabric.networks.get_mut("office").unwrap();
