@@ -14,7 +14,7 @@ use vxnet_common::{
     learn::{self, Lesson},
     map::{
         fdb::{self, FdbEntry, FdbKey},
-        holder::{HeldKey, LOOKS, VTEP_FDB_LIMIT},
+        holder::{self, HeldKey, LOOKS, VTEP_FDB_LIMIT},
         port::{Port, flag},
         segment::Segment,
     },
@@ -157,13 +157,20 @@ fn write(entry: *mut Entry, now: u64) {
     let known = unsafe { maps::FDB.get(entry.key) };
     entry.row = learn::marked(entry.row, known, entry.keeps as u8, now);
     let needs_place = entry.limit != 0 && entry.row.held == fdb::NO_PLACE;
-    let mut place = HeldKey { ring: 0, place: 0 };
-    if needs_place {
-        match make_place(entry, now) {
-            Some(free) => place = free,
-            None => return account::notice(entry.count_for, Reason::FdbLimit),
-        }
+    let place = if needs_place {
+        make_place(entry, now)
+    } else {
+        None
+    };
+    if let Some(place) = place {
         entry.row.held = place.place;
+    } else if needs_place {
+        account::notice(entry.count_for, Reason::FdbLimit);
+        // A station that is known is followed all the same, or its frames would go to where it was.
+        // That takes no row more than there are.
+        if known.is_none() {
+            return;
+        }
     }
     // Full, or the kernel had no memory: rows that have expired may be in the way.
     if maps::FDB.insert(entry.key, entry.row, 0).is_err()
@@ -171,7 +178,7 @@ fn write(entry: *mut Entry, now: u64) {
     {
         return account::notice(entry.count_for, Reason::FdbFull);
     }
-    if needs_place
+    if let Some(place) = place
         && maps::HELD
             .insert(place, entry.key, u64::from(BPF_NOEXIST))
             .is_err()
@@ -190,54 +197,67 @@ fn make_place(entry: &Entry, now: u64) -> Option<HeldKey> {
     let state = maps::HOLDERS.get_ptr_mut(entry.row.holder())?;
     let ring = entry.row.ring(entry.key.segment);
     // SAFETY: array rows are never freed. CPUs that take the same number begin at the same place.
-    let next = unsafe {
+    let learned = unsafe {
         let learned = (*state).learned;
         (*state).learned = learned + 1;
         learned
     };
-    let at = |step: u32| HeldKey {
+    let found = vx_find_place(ring, learned, entry.limit, now);
+    let chosen = HeldKey {
         ring,
-        place: (next.wrapping_add(u64::from(step)) % u64::from(entry.limit)) as u32,
+        place: found as u32,
     };
-    let mut chosen = at(0);
-    let mut oldest = u64::MAX;
-    let mut step = 0;
-    while step < LOOKS {
-        let place = at(step);
-        // SAFETY: keys and rows are plain integers; torn ones name nothing that exists.
-        let Some(held) = (unsafe { maps::HELD.get(place) }) else {
-            chosen = place;
-            oldest = 0;
-            break;
-        };
-        let seen = live_since(held, place, now);
-        if seen < oldest {
-            (chosen, oldest) = (place, seen);
-        }
-        if seen == 0 {
-            break;
-        }
-        step += 1;
-    }
-    if oldest != 0 && entry.keeps != 0 {
+    let is_live = found & LIVE != 0;
+    if is_live && entry.keeps != 0 {
         return None;
     }
-    // SAFETY: as above.
+    // SAFETY: as in `vx_live_since`.
     if let Some(held) = unsafe { maps::HELD.get(chosen) } {
         let held = *held;
         // Another CPU may have chosen it too: whoever takes it away has it.
         maps::HELD.remove(chosen).ok()?;
         forget(&held, chosen, &entry.key);
-        if oldest != 0 {
+        if is_live {
             account::notice(entry.count_for, Reason::FdbLimit);
         }
     }
     Some(chosen)
 }
 
-/// Returns when the address in a place was last seen, or 0 if its row is out of date or elsewhere.
-#[inline(always)]
-fn live_since(key: &FdbKey, place: HeldKey, now: u64) -> u64 {
+/// Marks a place with a live row, the oldest of those that were looked at.
+const LIVE: u64 = 1 << 32;
+
+/// Returns the place in a ring for the address after `learned` others, and [`LIVE`] if somebody has
+/// to give way there. Exported for the same reason as `vx_count`.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn vx_find_place(ring: u32, learned: u64, limit: u32, now: u64) -> u64 {
+    let (mut chosen, mut oldest) = (0, u64::MAX);
+    let mut look = 0;
+    while look < LOOKS {
+        let place = holder::place(learned, look, limit);
+        let seen = vx_live_since(ring, place, now);
+        if seen == 0 {
+            return u64::from(place);
+        }
+        if seen < oldest {
+            (chosen, oldest) = (u64::from(place), seen);
+        }
+        look += 1;
+    }
+    chosen | LIVE
+}
+
+/// Returns when the address in a place was last seen, or 0 if there is none, or its row is out of
+/// date or elsewhere. Exported for the same reason as `vx_count`.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn vx_live_since(ring: u32, place: u32, now: u64) -> u64 {
+    let place = HeldKey { ring, place };
+    // SAFETY: keys and rows are plain integers; torn ones name nothing that exists.
+    let Some(key) = (unsafe { maps::HELD.get(place) }) else {
+        return 0;
+    };
     // SAFETY: as in `Live::fdb`.
     let Some(row) = (unsafe { maps::FDB.get(key) }) else {
         return 0;

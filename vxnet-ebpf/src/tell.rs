@@ -19,11 +19,9 @@ const LIMIT: u32 = 100;
 #[inline(always)]
 pub(crate) fn too_big(skb: &mut Skb, context: &Context<'_>, most: u32) -> Result<i32, Reason> {
     let slot = context.except;
-    if !within(slot, context.now) {
-        return Err(Reason::TooBig);
-    }
+    // Only who may be told uses up what the port may be.
     let family = may_tell(skb.ctx.skb.skb);
-    if family == 0 {
+    if family == 0 || !within(slot, context.now) {
         return Err(Reason::TooBig);
     }
     // The message is made out of it.

@@ -33,7 +33,7 @@ pub(crate) fn station(number: u16) -> [u8; 6] {
 }
 
 /// Lets a station speak to another.
-fn speak(world: &World, port: u32, from: [u8; 6], to: [u8; 6]) -> Result<i32> {
+pub(crate) fn speak(world: &World, port: u32, from: [u8; 6], to: [u8; 6]) -> Result<i32> {
     let frame = plain(from, to, 60);
     Ok(test_run::tc(world.classifier("vx_port")?, world.ifindex(port), &frame)?.action)
 }
@@ -46,7 +46,7 @@ fn learned(world: &World, port: u32) -> Result<BTreeSet<u16>> {
         .collect())
 }
 
-fn limit(world: &mut World, port: u32, rows: u32, flags: u32) -> Result<()> {
+pub(crate) fn limit(world: &mut World, port: u32, rows: u32, flags: u32) -> Result<()> {
     rows::change_port(world, port, |row| {
         row.fdb_limit = rows;
         row.flags = flags;

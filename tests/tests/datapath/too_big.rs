@@ -298,6 +298,15 @@ fn rfc1191_messages_are_limited() {
             count(Counter::Drop(PORT_A, Reason::TooBig)) == 1000,
             "{counts:?}"
         );
+        // Who is not told uses nothing up.
+        world.holders.set(PORT_A, Holder::default(), 0)?;
+        let mut may_be_cut = large(A);
+        may_be_cut[20] = 0;
+        for _ in 0..1000 {
+            run(world, &may_be_cut, 0)?;
+        }
+        let (action, counts) = run(world, &large(A), 0)?;
+        ensure!(action == 7, "after those that are not told: {counts:?}");
         // Another port has messages of its own.
         world.holders.set(PORT_A, Holder::default(), 0)?;
         let (action, counts) = run(world, &large(A), 0)?;

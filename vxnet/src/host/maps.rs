@@ -53,8 +53,9 @@ pub struct Maps {
     pub(super) vtep_slots: HashMap<MapData, VtepAddr, u32>,
     pub(super) vtep_stats: PerCpuArray<MapData, VtepStats>,
     pub(super) fdb: HashMap<MapData, FdbKey, FdbEntry>,
-    /// The same map, to be read in batches.
+    /// The same maps, to be read in batches.
     fdb_rows: MapData,
+    held_rows: MapData,
 }
 
 impl Maps {
@@ -111,6 +112,7 @@ impl Maps {
             vtep_stats: per_cpu(&folder, "VTEP_STATS")?,
             fdb: hash(&folder, "FDB")?,
             fdb_rows: open::<FdbKey, FdbEntry>(&folder, "FDB")?,
+            held_rows: open::<HeldKey, FdbKey>(&folder, "HELD")?,
         })
     }
 
@@ -196,9 +198,9 @@ impl Maps {
         entries(&self.flood)
     }
 
-    /// Returns the addresses in the places of all rings.
+    /// Returns the addresses in the places of all rings, in no order.
     pub fn all_held(&self) -> Result<Vec<(HeldKey, FdbKey)>> {
-        entries(&self.held)
+        batch::rows(&self.held_rows)
     }
 
     /// Returns the address in one place of a ring.

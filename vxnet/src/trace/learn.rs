@@ -8,7 +8,7 @@ use vxnet_common::{
     learn::{self, Lesson},
     map::{
         fdb::{FdbEntry, FdbKey, NO_PLACE},
-        holder::{HeldKey, LOOKS, VTEP_FDB_LIMIT},
+        holder::{self, HeldKey, LOOKS, VTEP_FDB_LIMIT},
         port::{Port, flag},
         segment::Segment,
     },
@@ -118,10 +118,14 @@ impl<R: Rows> Walk<'_, R> {
             let gone = match place {
                 Place::Full => {
                     self.notices.push(Reason::FdbLimit);
-                    return format!(
-                        "{src} would not be learned: {here} has {} addresses",
-                        sender.limit
-                    );
+                    if known.is_none() {
+                        return format!(
+                            "{src} would not be learned: {here} has no place left of {}",
+                            sender.limit
+                        );
+                    }
+                    let _ = write!(text, ", beyond the {} that it may have", sender.limit);
+                    None
                 }
                 Place::Oldest(oldest) => {
                     self.notices.push(Reason::FdbLimit);
@@ -148,7 +152,7 @@ impl<R: Rows> Walk<'_, R> {
         let next = rows.holder(holder).learned;
         let mut oldest: Option<(u64, (HeldKey, FdbKey))> = None;
         for step in 0..LOOKS {
-            let place = (next.wrapping_add(u64::from(step)) % u64::from(sender.limit)) as u32;
+            let place = holder::place(next, step, sender.limit);
             let place = HeldKey { ring, place };
             let Some(held) = rows.held(&place) else {
                 return Place::Free(None);
