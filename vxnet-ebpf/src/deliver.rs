@@ -59,34 +59,48 @@ pub(crate) fn deliver(
         now,
         ..
     } = *context;
-    if segment.vni == 0 || !matches!(to, To::Vtep(_) | To::Flood { overlay: true }) {
-        let most = match to {
-            To::Port { slot, .. } => exceeded(skb, slot),
-            _ => 0,
+    let most = 'too_big: {
+        if segment.vni == 0 || !matches!(to, To::Vtep(_) | To::Flood { overlay: true }) {
+            let most = match to {
+                To::Port { slot, .. } => exceeded(skb, slot),
+                _ => 0,
+            };
+            if most != 0 {
+                break 'too_big most;
+            }
+            return hand_over(skb, context, to);
+        }
+        let Some(departure) = Departure::new(skb, local, frame, segment.vni) else {
+            return Err(Reason::ShortFrame);
         };
-        if most != 0 {
-            return tell::too_big(skb, context, most);
+        let To::Vtep(slot) = to else {
+            // Whoever it is for: its sender is told if no way to a peer is wide enough.
+            let path = flood::unfit(skb, context, departure.wire_len());
+            if path != 0 {
+                break 'too_big inner(local, path);
+            }
+            return flood::flood(skb, context, Some(&departure));
+        };
+        let fits = |most: u32| most == 0 || departure.wire_len() <= most;
+        if !fits(path_mtu(slot)) {
+            // Only who sends renews what is known of the way, so who is too big for it has to as
+            // well.
+            let path = next_hop::renewed_mtu(skb, local, slot, now);
+            if !fits(path) {
+                break 'too_big inner(local, path);
+            }
         }
-        return hand_over(skb, context, to);
-    }
-    let Some(departure) = Departure::new(skb, local, frame, segment.vni) else {
-        return Err(Reason::ShortFrame);
+        departure.make_room(skb, local)?;
+        let way = departure.address(skb, local, slot, now)?;
+        return departure.send(skb, local, slot, way);
     };
-    let To::Vtep(slot) = to else {
-        return flood::flood(skb, context, Some(&departure));
-    };
-    let fits = |most: u32| most == 0 || departure.wire_len() <= most;
-    if !fits(path_mtu(slot)) {
-        // Only who sends renews what is known of the way, so who is too big for it has to as well.
-        let path = next_hop::renewed_mtu(skb, local, slot, now);
-        if !fits(path) {
-            let most = path.saturating_sub(outer::overhead(local.family));
-            return tell::too_big(skb, context, most);
-        }
-    }
-    departure.make_room(skb, local)?;
-    let way = departure.address(skb, local, slot, now)?;
-    departure.send(skb, local, slot, way)
+    tell::too_big(skb, context, most)
+}
+
+/// Returns how long the packet in a frame may be for a path with that MTU.
+#[inline(always)]
+const fn inner(local: &Local, path: u32) -> u32 {
+    path.saturating_sub(outer::overhead(local.family))
 }
 
 /// Returns the MTU of a port if the frame is too big for it, or else 0.

@@ -6,7 +6,10 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::{bindings::TC_ACT_SHOT, helpers::bpf_loop};
+use aya_ebpf::{
+    bindings::{__sk_buff, TC_ACT_SHOT},
+    helpers::bpf_loop,
+};
 use vxnet_common::{
     frame::Packet as _,
     map::{
@@ -26,6 +29,7 @@ use crate::{
     next_hop::Way,
     packet::{self, Skb},
     tables::Live,
+    tell,
 };
 
 /// What the copying loops share.
@@ -120,6 +124,78 @@ pub(crate) fn flood(
         account::replicas(count_for, flood.receivers - 1);
     }
     outcome
+}
+
+/// What the look for a way that is wide enough shares.
+struct Unfit {
+    segment: u32,
+    wire_len: u32,
+    now: u64,
+    /// The widest of the ways so far, none of which will do.
+    widest: u32,
+}
+
+/// Returns the MTU of the widest way to the peers if none of them takes a packet of so many bytes, and
+/// its sender may be told; else 0. A way that has not been looked up lately may have become wider:
+/// flooding renews it.
+#[inline(always)]
+pub(crate) fn unfit(skb: &Skb, context: &Context<'_>, wire_len: u32) -> u32 {
+    widest(
+        skb.ctx.skb.skb,
+        context.segment_slot,
+        context.segment.flood_vteps,
+        wire_len,
+        context.now,
+    )
+}
+
+/// See [`unfit`]. A call of its own: the callers' stack is short.
+#[inline(never)]
+fn widest(skb: *mut __sk_buff, segment: u32, count: u32, wire_len: u32, now: u64) -> u32 {
+    let mut unfit = Unfit {
+        segment,
+        wire_len,
+        now,
+        widest: 0,
+    };
+    let state = (&raw mut unfit).cast();
+    // SAFETY: as in `each`.
+    unsafe { bpf_loop(count, unfit_way as *mut c_void, state, 0) };
+    // Nobody is told of what is for a group.
+    if unfit.widest != 0 && tell::may_tell(skb) == 0 {
+        return 0;
+    }
+    unfit.widest
+}
+
+/// Ends the loop at a way that will do.
+extern "C" fn unfit_way(index: u32, unfit: *mut c_void) -> i64 {
+    // SAFETY: `widest` passes an `Unfit`.
+    let unfit = unsafe { &mut *unfit.cast::<Unfit>() };
+    let key = FloodKey {
+        segment: unfit.segment,
+        list: list::VTEPS,
+        index,
+    };
+    // SAFETY: a `u32` is read whole.
+    let Some(slot) = (unsafe { maps::FLOOD.get(key) }).copied() else {
+        return 0;
+    };
+    let Some(vtep) = maps::VTEPS.get(slot) else {
+        return 0;
+    };
+    let (ifindex, mtu) = (vtep.next_hop().ifindex, vtep.next_hop().mtu);
+    if unfit.now >= vtep.deadline || (ifindex != 0 && (mtu == 0 || unfit.wire_len <= mtu)) {
+        unfit.widest = 0;
+        return 1;
+    }
+    if ifindex == 0 {
+        return 0;
+    }
+    if unfit.widest < mtu {
+        unfit.widest = mtu;
+    }
+    0
 }
 
 /// Gives the frame itself to the local receiver that waits.

@@ -61,7 +61,7 @@ fn tell(skb: *mut __sk_buff, family: u32, segment: u32, most: u32) -> u32 {
 
 /// Returns the family of the packet if its sender may be told, else 0.
 #[inline(never)]
-fn may_tell(skb: *mut __sk_buff) -> u32 {
+pub(crate) fn may_tell(skb: *mut __sk_buff) -> u32 {
     let skb = Skb {
         ctx: TcContext::new(skb),
     };

@@ -12,17 +12,19 @@ use vxnet_common::{
     },
     reason::Reason,
 };
-use vxnet_tests::frame::{echo_request, tcp, udp};
+use vxnet_tests::frame::{BROADCAST, echo_request, tcp, udp};
 
 use crate::case::{Case, check, on_port, on_station};
 use crate::counters::{Counter, growth};
 use crate::fabric::{
-    A, AT_NARROW, BLUE, Family, GATEWAY_MAC, HOST, NARROW, NARROW_MTU, PORT_A, plain, v4, v6,
+    A, AT_NARROW, BLUE, Family, GATEWAY_MAC, HOST, NARROW, NARROW_MTU, ONE, PORT_A, PORT_B, PORT_C,
+    STRANGER, plain, v4, v6,
 };
+use crate::flood::copies;
 use crate::green::{ACCESS_10, AT_ACCESS, AT_TAGGED, AT_TRUNK, GREEN_10, TAGGED, TRUNK, tag};
 use crate::messages::{extended, fragment4, icmp6, ip4, ip6};
 use crate::outcome::Receiver::{Port, Vtep};
-use crate::rows;
+use crate::rows::{self, set_flood};
 use crate::test_run;
 use crate::world::World;
 
@@ -150,6 +152,58 @@ fn rfc1191_rfc8201_the_sender_is_told() {
             ),
         ];
         failures.extend(on_port(world, PORT_A, &cases));
+        Ok(failures)
+    });
+}
+
+/// Its addressee has not been heard for a while: no reason to leave the sender without a word.
+#[test]
+fn rfc1191_who_sends_to_a_station_of_unknown_place_is_told() {
+    check(|world| {
+        let (mtu, family) = (most(world.family), world.family);
+        let ports = [PORT_A, PORT_B, PORT_C];
+        let sized = |to, flags: u8| {
+            let mut frame = udp(v4(A), v4(to), (5000, 6000), &[7; 1000]);
+            frame[20] = flags;
+            frame
+        };
+        let large = sized(STRANGER, 0x40);
+        let large6 = udp(v6(A), v6(STRANGER), (5000, 6000), &[7; 1000]);
+        // Whose sender is not told goes to everyone else.
+        let rest = |name: &str, frame: Vec<u8>, peers: &[u32]| {
+            let copies = copies(family, &[PORT_B, PORT_C, HOST], peers, &frame);
+            Case::delivered(name, frame, copies).counts(Reason::TooBig)
+        };
+        set_flood(world, BLUE, &ports, &[NARROW])?;
+        let cases = [
+            told(
+                "rfc1191_unknown",
+                large.clone(),
+                needed(&large, ip4(STRANGER), mtu),
+                PORT_A,
+            ),
+            told(
+                "rfc8201_unknown",
+                large6.clone(),
+                too_big(&large6, ip6(STRANGER).octets(), mtu),
+                PORT_A,
+            ),
+            rest("may_fragment", sized(STRANGER, 0), &[]),
+            rest("group", sized(BROADCAST, 0x40), &[]),
+        ];
+        let mut failures = on_port(world, PORT_A, &cases);
+        // One of the peers can have it.
+        set_flood(world, BLUE, &ports, &[NARROW, ONE])?;
+        let case = rest("one_is_wide", large.clone(), &[ONE]);
+        failures.extend(on_port(world, PORT_A, &[case]));
+        // Nobody has looked for a while how wide the way is.
+        set_flood(world, BLUE, &ports, &[NARROW])?;
+        let mut row = world.vteps.get(&NARROW, 0)?;
+        row.deadline = 1;
+        world.vteps.set(NARROW, row, 0)?;
+        let (_, counts) = run(world, &large, 0)?;
+        ensure!(counts.contains(&(Counter::PortTx(PORT_B), 1)), "{counts:?}");
+        ensure!(world.vteps.get(&NARROW, 0)?.deadline > 1, "not renewed");
         Ok(failures)
     });
 }

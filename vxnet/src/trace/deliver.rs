@@ -4,7 +4,11 @@ use vxnet_common::{
     addr::Mac,
     forward::To,
     frame::{Ethernet, ethertype},
-    map::{local::Local, segment::Segment, vtep::Vtep},
+    map::{
+        local::Local,
+        segment::{Segment, list},
+        vtep::Vtep,
+    },
     outer,
     reason::Reason,
     too_big, vlan,
@@ -78,7 +82,15 @@ impl<R: Rows> Walk<'_, R> {
         let overlay = inside.segment.vni != 0;
         match to {
             To::Vtep(slot) if overlay => self.over_vxlan(inside, slot),
-            To::Flood { overlay: true } if overlay => self.flood(inside, true),
+            To::Flood { overlay: true } if overlay => match self.unfit(inside) {
+                Some(path) => {
+                    let wire = words::bytes(inside.wire_len());
+                    let why = format!("{wire} on the underlay, widest path MTU {path}");
+                    let mtu = path.saturating_sub(outer::overhead(inside.local.family));
+                    self.too_big(inside, mtu, &why)
+                }
+                None => self.flood(inside, true),
+            },
             To::Port { slot, .. } => match self.exceeded(inside, slot) {
                 Some(mtu) => {
                     let why = self.exceeds(inside, slot, mtu);
@@ -161,6 +173,25 @@ impl<R: Rows> Walk<'_, R> {
         Ok(Verdict::Delivered {
             receivers: vec![self.peer_receiver(slot)],
         })
+    }
+
+    /// Returns the MTU of the widest way to the peers if none of them takes the frame, and its sender
+    /// may be told.
+    fn unfit(&self, inside: &Inside<'_>) -> Option<u32> {
+        let members = self.members(inside.segment_slot, list::VTEPS, inside.segment.flood_vteps);
+        let mut widest = None;
+        for slot in members {
+            let row = self.tables.rows().peer(slot)?;
+            let hop = row.next_hop();
+            let fits = hop.mtu == 0 || inside.wire_len() <= hop.mtu;
+            if self.now >= row.deadline || (hop.ifindex != 0 && fits) {
+                return None;
+            }
+            if hop.ifindex != 0 {
+                widest = widest.max(Some(hop.mtu));
+            }
+        }
+        widest.filter(|_| too_big::may_tell(inside.frame, &inside.ethernet))
     }
 
     /// Says whether the sender of a frame that is too big, and why it is, would be told.

@@ -47,7 +47,7 @@ impl<R: Rows> Walk<'_, R> {
     }
 
     /// Returns the slots in a flood list.
-    fn members(&self, segment: u32, list: u32, count: u32) -> Vec<u32> {
+    pub(super) fn members(&self, segment: u32, list: u32, count: u32) -> Vec<u32> {
         let key = |index| FloodKey {
             segment,
             list,

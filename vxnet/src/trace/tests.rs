@@ -367,6 +367,32 @@ fn a_packet_that_is_too_big_is_told_to_who_may_be_told() {
     let mut short = ip(0x40);
     short.truncate(1464);
     assert_eq!(receivers(&port(&rows, ACCESS, &short, NOW)).len(), 1);
+    // Nor does it matter whether anybody knows where the addressee is.
+    let to = |flags, dst: Mac| {
+        let mut frame = ip(flags);
+        frame[..6].copy_from_slice(&dst.0);
+        port(&rows, ACCESS, &frame, NOW)
+    };
+    assert_eq!(to(0x40, NEW).verdict, Verdict::TooBig { mtu: 1450 });
+    for flood in [to(0, NEW), to(0x40, Mac::BROADCAST)] {
+        let lost: Vec<_> = flood.lost.iter().map(|lost| lost.reason).collect();
+        assert_eq!(lost, [Reason::TooBig, Reason::NoRoute]);
+        assert_eq!(receivers(&flood).len(), 1, "the trunk");
+    }
+}
+
+#[test]
+fn a_receiver_that_is_shut_gets_nothing() {
+    let mut rows = rows();
+    let shut = Holder {
+        shut_until: NOW + 1,
+        ..Holder::default()
+    };
+    rows.holders.insert(TRUNK, shut);
+    let trace = port(&rows, ACCESS, &frame(A, B, &PLAIN), NOW);
+    assert_eq!(reason(&trace), Reason::Looped);
+    let flood = port(&rows, ACCESS, &frame(A, Mac::BROADCAST, &PLAIN), NOW);
+    assert!(receivers(&flood).iter().all(|at| at.1 != TRUNK));
 }
 
 #[test]
