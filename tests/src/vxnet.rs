@@ -235,7 +235,8 @@ impl Vxnet {
         })
     }
 
-    fn with_config<const N: usize>(&self, words: [&str; N]) -> Cmd {
+    /// Returns the command for `vxnet <words>` with the fabric file of this hypervisor.
+    pub fn with_config<const N: usize>(&self, words: [&str; N]) -> Cmd {
         self.command(words)
             .arg("--config")
             .arg(self.config_path())

@@ -44,6 +44,7 @@ const PATROL: Duration = Duration::from_secs(5);
 pub async fn apply(assignment: &Assignment, paths: &Paths) -> Result<(Vec<Op>, Vec<String>)> {
     floor::check()?;
     let _lock = Lock::take(paths)?;
+    assignment.judge(paths).await?;
     let mut kernel = Kernel::open(paths.clone(), assignment.peers(), false)?;
     let done = assignment.converge(&mut kernel).await?;
     let doubts = Warnings::new(paths).doubts(assignment.doubts(&kernel))?;
@@ -60,6 +61,7 @@ pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bo
     let mut reload = signal(SignalKind::hangup())?;
     // Listening starts before the first look, so that nothing happens in between.
     let mut events = Events::listen()?;
+    assignment.judge(paths).await?;
     let mut kernel = Kernel::open(paths.clone(), assignment.peers(), log_packets)?;
     // With thousands of networks this takes a while; what it has done by then stays, and is right.
     let done = tokio::select! {

@@ -7,10 +7,11 @@ use anyhow::{Context as _, Result};
 use crate::{
     config,
     desired::{desired, doubts},
-    host::Kernel,
+    host::{Kernel, Paths},
     model::Fabric,
     plan::Op,
     reconcile::converge,
+    state::Observed,
 };
 
 /// A fabric, and which of its hosts this is.
@@ -54,6 +55,16 @@ impl Assignment {
             .facts()
             .map(|facts| doubts(&self.fabric, &self.host, facts))
             .unwrap_or_default()
+    }
+
+    /// Refuses what this host cannot become, before anything is made.
+    pub(super) async fn judge(&self, paths: &Paths) -> Result<()> {
+        let facts = Kernel::facts_alone(paths.clone(), self.peers()).await?;
+        let observed = Observed {
+            facts,
+            ..Observed::default()
+        };
+        desired(&self.fabric, &self.host, &observed).map(drop)
     }
 
     pub(super) async fn converge(&self, kernel: &mut Kernel) -> Result<Vec<Op>> {

@@ -65,6 +65,13 @@ impl Kernel {
         Ok(kernel)
     }
 
+    /// Looks at what is there, and makes nothing.
+    pub async fn facts_alone(paths: Paths, peers: BTreeSet<IpAddr>) -> Result<Facts> {
+        let mut kernel = Self::without_programs(paths, floor::check()?)?;
+        kernel.peers = peers;
+        kernel.look().await
+    }
+
     /// Prepares to remove everything; with `force`, bridges go although guests are in them.
     pub fn for_teardown(paths: Paths, force: bool) -> Result<Self> {
         let way = floor::check()?;
