@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use vxnet_tests::guest::Port;
 use vxnet_tests::lab::Lab;
+use vxnet_tests::netns::Netns;
 use vxnet_tests::network::Network;
 use vxnet_tests::ping::Ping;
 use vxnet_tests::snapshot::{BpfObjects, Snapshot};
@@ -42,11 +43,7 @@ fn p36_what_is_refused_at_first_leaves_nothing() -> Result<()> {
     let mut lab = lab("refused").prepare()?;
     let netns = lab.hypervisor(1)?.netns.clone();
     netns.ip("link add br-blue type veth peer name other")?;
-    eventually(Duration::from_secs(5), || {
-        let tentative = netns.ip("-6 address show tentative")?;
-        ensure!(tentative.is_empty(), "{tentative}");
-        Ok(())
-    })?;
+    wait_for_addresses(&netns)?;
     let before = Snapshot::take(&netns)?;
     for command in ["apply", "daemon"] {
         let refused = lab.vxnet(1)?.with_config([command]).output()?;
@@ -63,14 +60,18 @@ fn p36_what_is_refused_at_first_leaves_nothing() -> Result<()> {
     Ok(())
 }
 
-fn leaves_nothing(mut lab: Lab, damage: &[&str]) -> Result<()> {
-    let netns = lab.hypervisor(1)?.netns.clone();
-    // Until the kernel has found its own addresses to be unique, it changes them itself.
+/// Until the kernel has found its own addresses to be unique, it changes them itself.
+fn wait_for_addresses(netns: &Netns) -> Result<()> {
     eventually(Duration::from_secs(5), || {
         let tentative = netns.ip("-6 address show tentative")?;
         ensure!(tentative.is_empty(), "{tentative}");
         Ok(())
-    })?;
+    })
+}
+
+fn leaves_nothing(mut lab: Lab, damage: &[&str]) -> Result<()> {
+    let netns = lab.hypervisor(1)?.netns.clone();
+    wait_for_addresses(&netns)?;
     let before = Snapshot::take(&netns)?;
     lab.start()?;
     lab.plug_all()?;

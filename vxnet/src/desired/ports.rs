@@ -238,9 +238,14 @@ pub(super) fn refuse_trunk(
         );
     }
     if let Some(master) = link.master.and_then(|master| facts.links.get(&master)) {
+        // A bond, say, and not one of the bridges that we make for guests.
+        let instead = if master.is_ours {
+            String::new()
+        } else {
+            format!(", or name {} as the trunk", master.name)
+        };
         bail!(
-            "trunk link {} of network {} is a port of {}\nhint: `ip link set {0} nomaster`, or name \
-             {2} as the trunk",
+            "trunk link {} of network {} is a port of {}\nhint: `ip link set {0} nomaster`{instead}",
             link.name,
             network.name,
             master.name
