@@ -1,8 +1,9 @@
 //! Learning: who a frame came from, and who has to forget something for it.
 //!
 //! Every holder of addresses, a port or a peer, has a ring in `HELD` with as many places as it may
-//! hold rows of the FDB: a port one, a peer one for each segment. A new address takes the place of one that is out of date, or else of the
-//! holder's own oldest: nobody loses a row because of somebody else.
+//! hold rows of the FDB: a port one, a peer one for each segment. A new address takes an empty place
+//! or that of a row that is out of date, or else of the oldest of the holder's own that it comes
+//! across: nobody loses a row because of somebody else.
 
 use core::{ffi::c_void, ptr};
 

@@ -2,9 +2,9 @@
 //!
 //! A holder is a port or a peer. The rows of `FDB` that it holds are listed in rings of `HELD`: those
 //! of a port in one, those of a peer in one for each segment, since a peer stands for the guests of
-//! many. There they are in the order in which they were learned, so that a holder at its limit gives
-//! up its own rows and nobody else's. Each knows its place ([`super::fdb::FdbEntry::held`]), and whoever removes or moves it
-//! clears that: so `HELD` needs no more rows than `FDB`, however long the rings are together.
+//! many. So a holder at its limit gives up its own rows and nobody else's. Each knows its place
+//! ([`super::fdb::FdbEntry::held`]), and whoever removes or moves it clears that: so `HELD` needs no
+//! more rows than `FDB`, however long the rings are together.
 
 use super::{MAX_PORTS, MAX_SEGMENTS, MAX_VTEPS, map_type};
 
@@ -17,8 +17,8 @@ pub const VTEP_FDB_LIMIT: u32 = 1 << 14;
 
 /// How many places of a ring are looked at for one that is empty or out of date, before the oldest of
 /// them gives way to a new address. They are all places of a small ring, and spread over a large one:
-/// where live rows stand side by side says nothing of the rest. A place is found in one look of two
-/// at least while 95 of 100 are taken.
+/// where live rows stand side by side says nothing of the rest. While 95 of 100 places are taken at
+/// random, every other new address still finds a free one (1 - 0.95^16).
 pub const LOOKS: u32 = 16;
 
 /// Returns the place that a look is at, in a ring of so many, for the address after `learned` others.

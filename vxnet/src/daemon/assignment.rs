@@ -57,8 +57,12 @@ impl Assignment {
             .unwrap_or_default()
     }
 
-    /// Refuses what this host cannot become, before anything is made.
+    /// Refuses what this host cannot become, before anything is made. Where something is set up, the
+    /// first look tells as well, and a restart need not look twice.
     pub(super) async fn judge(&self, paths: &Paths) -> Result<()> {
+        if paths.maps().exists() {
+            return Ok(());
+        }
         let facts = Kernel::facts_alone(paths.clone(), self.peers()).await?;
         let observed = Observed {
             facts,
