@@ -1,6 +1,7 @@
 //! What a host should be, given the fabric and what it is: a pure function.
 
 mod datapath;
+mod gro;
 mod groups;
 mod guard;
 mod ports;
@@ -16,7 +17,7 @@ use vxnet_common::{addr::Mac, outer};
 use self::underlay::Underlay;
 use crate::{
     model::{Fabric, Host, Network},
-    state::{Bridge, Facts, GRO_END, GRO_LINK, Id, Link, Observed, Spec, State, anchor_names},
+    state::{Bridge, Facts, Id, Link, Observed, Spec, State, anchor_names},
 };
 
 /// Returns the state that the host of that name should be in.
@@ -34,8 +35,11 @@ pub fn desired(fabric: &Fabric, host: &str, observed: &Observed) -> Result<State
         refuse_foreign_link(network, host, &leading, &observed.facts)?;
         ports::refuse_trunk(network, host, &underlay, &observed.facts)?;
     }
-    if !networks.is_empty() && !is_gro_link_foreign(&observed.facts) {
+    if !networks.is_empty() && !gro::is_link_foreign(&observed.facts) {
         state.insert(Id::GroLink, Spec::GroLink { works: true });
+    }
+    if let Some(spec) = gro::socket(fabric, host, &networks, &underlay, observed) {
+        state.insert(Id::GroSocket, spec);
     }
     let guard = guard::guard(&networks, fabric, host, &underlay, &observed.facts);
     state.insert(Id::Guard, Spec::Guard(guard));
@@ -63,14 +67,6 @@ pub fn desired(fabric: &Fabric, host: &str, observed: &Observed) -> Result<State
     }
     datapath::fill(&mut state, fabric, host, &networks, &underlay, observed)?;
     Ok(state)
-}
-
-/// Returns whether someone else's link bears a name of the GRO link: vxnet can do without it.
-fn is_gro_link_foreign(facts: &Facts) -> bool {
-    [GRO_LINK, GRO_END]
-        .iter()
-        .filter_map(|name| facts.link(name))
-        .any(|link| !link.is_ours)
 }
 
 /// Refuses to take over a link that is not there to hold guests: nothing has been changed yet.
@@ -127,12 +123,7 @@ pub fn doubts(fabric: &Fabric, host: &str, facts: &Facts) -> Vec<String> {
             host.name
         ));
     }
-    if is_gro_link_foreign(facts) {
-        doubts.push(format!(
-            "link {GRO_LINK} or {GRO_END} is not vxnet's: TCP that no XDP receives reaches guests in \
-             single frames until that link has another name"
-        ));
-    }
+    gro::doubts(fabric, host, facts, &mut doubts);
     let networks: Vec<&Network> = fabric.networks_of(&host.name).collect();
     for link in facts.kept_bridges() {
         if !networks.iter().any(|network| network.bridge == link.name) {

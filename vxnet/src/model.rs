@@ -62,6 +62,8 @@ pub struct Host {
     pub uplinks: Vec<String>,
     /// Where its uplinks take VXLAN packets off the wire.
     pub receive: Receive,
+    /// A socket of vxnet's may take the UDP port of VXLAN, for GRO.
+    pub gro_socket: bool,
     /// The link that multicast groups of the underlay are joined on; `None` stands for its uplink.
     pub multicast: Option<String>,
     /// Its links to a physical switch, by the network whose VLANs they carry.
@@ -274,6 +276,7 @@ mod tests {
             underlay,
             uplinks: Vec::new(),
             receive: Receive::Auto,
+            gro_socket: true,
             multicast: None,
             trunks: BTreeMap::new(),
             ports: BTreeMap::new(),

@@ -12,6 +12,7 @@ mod burst;
 mod commands;
 mod conservation;
 mod fail_closed;
+mod gro_socket;
 mod guest_vxlan;
 mod her_256;
 mod hostile;

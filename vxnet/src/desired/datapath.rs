@@ -13,7 +13,7 @@ use vxnet_common::{
 };
 
 use super::{
-    anchor_id, groups,
+    anchor_id, gro, groups,
     ports::{self, Port, guests},
     segments::{self, Member, held},
     underlay::{Underlay, Uplink},
@@ -97,6 +97,10 @@ pub(super) fn fill(
     }
     if let Some(end) = observed.facts.link(GRO_END).filter(|end| end.is_ours) {
         program(state, end.ifindex, Hook::TcIngress, "vx_gro", observed);
+    }
+    // What comes through it is of no port, and goes nowhere.
+    if let Some(socket) = gro::socket_link(&observed.facts) {
+        program(state, socket.ifindex, Hook::TcIngress, "vx_port", observed);
     }
     Ok(())
 }

@@ -121,6 +121,12 @@ impl<'a> Underlay<'a> {
             .collect()
     }
 
+    /// Returns whether an uplink in use receives at TC.
+    pub(super) fn receives_at_tc(&self, facts: &Facts) -> bool {
+        let in_use = self.uplinks.values().filter(|uplink| uplink.in_use).count();
+        self.stripping(facts).len() < in_use
+    }
+
     /// Returns the kernel parameter that `bpf_fib_lookup` asks for: forwarding on the link that it
     /// looks from, which is `lo`. It concerns only packets received on `lo`.
     pub(super) fn forwarding(&self) -> (String, String) {

@@ -19,7 +19,10 @@ use super::{
 use crate::{
     plan::Op,
     reconcile::Host,
-    state::{Bridge, Facts, GRO_END, GRO_LINK, Guard, Hook, Id, Observed, Program, Spec, State},
+    state::{
+        Bridge, Facts, GRO_END, GRO_LINK, GRO_SOCKET, Guard, Hook, Id, Observed, Program, Spec,
+        State,
+    },
 };
 use anyhow::{Context as _, Result};
 
@@ -36,6 +39,7 @@ pub struct Kernel {
     /// The underlay addresses of the peers, whose routes are facts.
     peers: BTreeSet<IpAddr>,
     xdp_refused: BTreeSet<u32>,
+    port_taken: Option<u16>,
     can_match_bridge: bool,
     /// What the last look found.
     last: Option<Facts>,
@@ -90,6 +94,7 @@ impl Kernel {
             maps: None,
             peers: BTreeSet::new(),
             xdp_refused: BTreeSet::new(),
+            port_taken: None,
             can_match_bridge: nft::can_match_bridge()?,
             last: None,
             force: false,
@@ -148,6 +153,7 @@ impl Kernel {
             route_mtu,
             left: self.left(),
             xdp_refused: self.xdp_refused.clone(),
+            port_taken: self.port_taken,
             programs: tags.unwrap_or_default(),
             can_match_bridge: self.can_match_bridge,
         })
@@ -232,6 +238,18 @@ impl Kernel {
         state.insert(Id::GroLink, Spec::GroLink { works });
     }
 
+    fn observe_gro_socket(&self, state: &mut State) {
+        let mut links = self.links.values();
+        let found = links.find(|seen| seen.link.name == GRO_SOCKET && seen.link.is_ours);
+        if let Some(seen) = found {
+            let spec = Spec::GroSocket {
+                port: seen.vxlan_port.unwrap_or(0),
+                up: seen.link.up,
+            };
+            state.insert(Id::GroSocket, spec);
+        }
+    }
+
     /// Programs of ours run only where there is a pin, or a note of a filter.
     fn observe_programs(&self, state: &mut State) {
         let maps = self.object.as_ref().map(|object| &object.maps);
@@ -254,6 +272,7 @@ impl Kernel {
                 self.netlink.set_anchor(bridge, port, *mtu).await
             }
             (Id::GroLink, Spec::GroLink { .. }) => self.netlink.set_gro_link().await,
+            (Id::GroSocket, Spec::GroSocket { port, up }) => self.set_gro_socket(*port, *up).await,
             (Id::Trunk(link), Spec::Trunk { .. }) => {
                 trunk::set(&self.paths, &self.netlink, link).await
             }
@@ -286,6 +305,7 @@ impl Kernel {
                 Ok(())
             }
             (Id::GroLink, _) => self.netlink.remove_gro_link().await,
+            (Id::GroSocket, _) => self.netlink.remove_gro_socket().await,
             (Id::Trunk(link), _) => trunk::remove(&self.paths, &self.netlink, link).await,
             (Id::Membership(link, group), _) => {
                 membership::remove(&self.paths, &self.netlink, link, *group).await
@@ -302,6 +322,14 @@ impl Kernel {
                 rows::remove(maps, &mut self.gone, id)
             }
         }
+    }
+
+    /// Makes the GRO socket, or remembers that somebody else has the port: vxnet can do without.
+    async fn set_gro_socket(&mut self, port: u16, up: bool) -> Result<()> {
+        if !self.netlink.set_gro_socket(port, up).await? {
+            self.port_taken = Some(port);
+        }
+        Ok(())
     }
 
     async fn remove_bridge(&mut self, name: &str) -> Result<()> {
@@ -357,6 +385,7 @@ impl Host for Kernel {
         trunk::observe(&self.paths, &self.links, &mut state)?;
         membership::observe(&self.paths, &self.links, &mut state)?;
         self.observe_gro_link(&mut state);
+        self.observe_gro_socket(&mut state);
         self.observe_programs(&mut state);
         if let Some(maps) = &self.maps {
             rows::observe(maps, &mut state)?;

@@ -1,6 +1,7 @@
 //! Links, addresses and routes, through route netlink.
 
 mod flags;
+mod gro;
 mod group;
 mod removal;
 mod seen;
@@ -24,19 +25,12 @@ use rtnetlink::{
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use self::seen::seen;
-use super::offload;
-use crate::state::{Bridge, GRO_END, GRO_LINK};
+use crate::state::Bridge;
 
-pub(super) use self::seen::Seen;
+pub(super) use self::{gro::SHORTEST_GSO, seen::Seen};
 
 /// Marks the links that vxnet made, in their alias.
 const OURS: &str = "vxnet";
-/// Limits that super-packets exceed, so that the kernel cuts them. By the number of segments, where
-/// it is known; the kernel takes no limit of bytes below `MAX_TCP_HEADER`.
-const ONE_SEGMENT: u32 = 1;
-pub(super) const SHORTEST_GSO: u32 = 512;
-/// The largest MTU that a veth can have: super-packets of any network cross the GRO link.
-const LARGEST_MTU: u32 = 65_535;
 /// Marks bridges that vxnet found and uses, with their former address and MTU behind it.
 const ADOPTED: &str = "vxnet (adopted) ";
 /// Marks bridges that vxnet made and let go of because they had guests: ours again once a network
@@ -259,50 +253,6 @@ impl Netlink {
             .controller(master)
             .build();
         Ok(self.handle.link().set(message).execute().await?)
-    }
-
-    /// Makes the veth pair on which GRO runs once more: the kernel polls it like a NIC, and so
-    /// regroups what crosses it, if its near end sends single segments only and its far end wants
-    /// GRO.
-    pub(super) async fn set_gro_link(&self) -> Result<()> {
-        let ends = [
-            self.find_bare(GRO_LINK).await?,
-            self.find_bare(GRO_END).await?,
-        ];
-        if ends.iter().any(Option::is_none) {
-            // An end that was renamed or moved away goes with the other one.
-            self.remove_gro_link().await?;
-            let message = LinkVeth::new(GRO_LINK, GRO_END).build();
-            self.handle.link().add(message).execute().await?;
-            for name in [GRO_LINK, GRO_END] {
-                self.set_alias(name, OURS).await?;
-            }
-        }
-        // However the packets were put together: none leaves the near end whole.
-        let message = LinkUnspec::new_with_index(self.index(GRO_LINK).await?)
-            .append_extra_attribute(LinkAttribute::GsoMaxSize(SHORTEST_GSO))
-            .append_extra_attribute(LinkAttribute::GsoMaxSegs(ONE_SEGMENT))
-            .build();
-        self.handle.link().set(message).execute().await?;
-        for name in [GRO_LINK, GRO_END] {
-            self.set_up_without_ipv6(name, LARGEST_MTU).await?;
-        }
-        offload::set_tso(GRO_LINK, false)?;
-        offload::set_gro(GRO_END, true)
-    }
-
-    /// Removes both ends of the GRO link, if one of them is there and ours.
-    pub(super) async fn remove_gro_link(&self) -> Result<()> {
-        for name in [GRO_LINK, GRO_END] {
-            if self
-                .find_bare(name)
-                .await?
-                .is_some_and(|seen| seen.link.is_ours)
-            {
-                self.remove_link(name).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Adds an address to a link, or makes one that is there vxnet's own.

@@ -72,6 +72,8 @@ pub enum Id {
     Anchor(String),
     /// The veth pair on which stripped TCP segments are regrouped.
     GroLink,
+    /// The idle VXLAN device whose socket makes GRO join VXLAN packets.
+    GroSocket,
     /// A link to a physical switch, by name: it takes frames for every address and VLAN.
     Trunk(String),
     /// That the kernel keeps a multicast group of the underlay joined on a link.
@@ -128,6 +130,11 @@ pub enum Spec {
     /// Whether it does what it is for.
     GroLink {
         works: bool,
+    },
+    /// Its UDP port, and whether the socket is open.
+    GroSocket {
+        port: u16,
+        up: bool,
     },
     Trunk {
         promiscuous: bool,
@@ -191,6 +198,7 @@ impl fmt::Display for Id {
             Self::Bridge(name) => write!(out, "bridge {name}"),
             Self::Anchor(port) => write!(out, "anchor port {port}"),
             Self::GroLink => write!(out, "GRO link {GRO_LINK}"),
+            Self::GroSocket => write!(out, "GRO socket {GRO_SOCKET}"),
             Self::Trunk(link) => write!(out, "trunk link {link}"),
             Self::Membership(link, group) => write!(out, "membership of {group} on {link}"),
             Self::PortMtu(link) => write!(out, "MTU of port {link}"),
@@ -229,6 +237,9 @@ impl fmt::Display for Id {
 pub const GRO_LINK: &str = "vx-gro";
 /// and where they come out, merged.
 pub const GRO_END: &str = "vx-gro-end";
+
+/// The VXLAN device that is there for its socket only.
+pub const GRO_SOCKET: &str = "vx-gro-socket";
 
 /// Returns the names of an anchor's two ends: the port of the bridge and its peer. Its `id` tells it
 /// from those of other networks, in at most 11 characters.

@@ -51,6 +51,7 @@ fn the_schema_lists_the_keys() {
     assert_eq!(
         keys("/properties/host/additionalProperties/properties"),
         [
+            "gro-socket",
             "multicast",
             "port",
             "receive",

@@ -75,6 +75,9 @@ fn keys_and_types() {
     );
     let fabric = accepted(&with("uplinks = [\"eth0\"]", "receive = \"xdp\""));
     assert_eq!(fabric.hosts["h1"].receive, Receive::Xdp);
+    assert!(fabric.hosts["h1"].gro_socket);
+    let fabric = accepted(&with("uplinks = [\"eth0\"]", "gro-socket = false"));
+    assert!(!fabric.hosts["h1"].gro_socket);
     assert_eq!(accepted(&format!("port = 8472\n{BASE}")).port, 8472);
 }
 

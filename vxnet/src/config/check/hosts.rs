@@ -43,6 +43,7 @@ pub(super) struct Host<'a> {
     uplinks: Vec<&'a str>,
     multicast: Option<&'a str>,
     receive: model::Receive,
+    gro_socket: bool,
 }
 
 impl<'a> Hosts<'a> {
@@ -72,6 +73,7 @@ impl<'a> Hosts<'a> {
                     .receive
                     .value()
                     .map_or_else(Default::default, |receive| (*receive).into()),
+                gro_socket: raw.gro_socket.value().is_none_or(|wanted| *wanted),
             };
             by_name.insert(host.name, host);
         }
@@ -118,6 +120,7 @@ impl<'a> Hosts<'a> {
                 underlay: host.underlay?.0,
                 uplinks: host.uplinks.into_iter().map(str::to_owned).collect(),
                 receive: host.receive,
+                gro_socket: host.gro_socket,
                 multicast: host.multicast.map(str::to_owned),
                 trunks: trunks::to_model(host.trunks),
                 ports: ports.remove(host.name).unwrap_or_default(),

@@ -9,7 +9,7 @@ use crate::config::place::{Field, Named, Names, OneOrMany, Placed, ShortOrTable}
 
 /// A hypervisor.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(in crate::config) struct Host {
     /// The VTEP address, IPv4 or IPv6. It may sit on `lo`, a bond or a bridge.
     #[schemars(extend("examples" = ["172.31.0.121"]))]
@@ -22,6 +22,11 @@ pub(in crate::config) struct Host {
     #[serde(default)]
     #[schemars(extend("default" = "auto", "examples" = ["auto"]))]
     pub(in crate::config) receive: Field<Receive>,
+    /// Whether a VXLAN device of vxnet's may take the UDP port, so that the kernel joins TCP segments
+    /// where uplinks receive at TC. `false` leaves the port to a VXLAN device of somebody else's.
+    #[serde(default)]
+    #[schemars(extend("default" = true, "examples" = [false]))]
+    pub(in crate::config) gro_socket: Field<bool>,
     /// The link that multicast groups of the underlay are joined on. By default the uplink.
     #[serde(default)]
     #[schemars(regex(pattern = LINK_NAME), extend("examples" = ["eth1"]))]

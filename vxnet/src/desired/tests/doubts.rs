@@ -42,6 +42,19 @@ fn r7348_18_a_host_without_its_underlay_address_is_doubtful_and_so_is_too_large_
 }
 
 #[test]
+fn a_port_that_somebody_has_is_told_while_the_user_wants_it() {
+    let (mut fabric, mut machine) = (red_fabric(4), Machine::new(4));
+    machine.observed.facts.port_taken = Some(4789);
+    let told = |fabric: &_| {
+        let doubts = doubts(fabric, "host1", &machine.observed.facts);
+        doubts.iter().any(|doubt| doubt.contains("UDP port 4789"))
+    };
+    assert!(told(&fabric));
+    fabric.hosts.get_mut("host1").unwrap().gro_socket = false;
+    assert!(!told(&fabric));
+}
+
+#[test]
 fn a_link_of_someone_elses_with_the_name_of_ours_is_left_alone() {
     for name in [GRO_LINK, GRO_END] {
         let fabric = red_fabric(4);

@@ -8,9 +8,10 @@ use super::{
     set, settled,
 };
 use crate::{
+    desired::desired,
     model::{Fabric, Receive},
     plan::plan,
-    state::{GRO_END, GRO_LINK, Hook, Id, Program, Spec, State},
+    state::{GRO_END, GRO_LINK, GRO_SOCKET, Hook, Id, Program, Spec, State},
 };
 
 #[test]
@@ -91,6 +92,87 @@ fn tcp_crosses_the_gro_link_only_while_its_other_end_takes_it() {
     assert!(state.contains_key(&end), "it is put back");
     machine.remove(GRO_LINK);
     assert_eq!(gro(&of(&fabric, &machine)), 0);
+}
+
+#[test]
+fn the_gro_socket_opens_behind_its_program_and_only_where_tc_receives() {
+    type Alter = fn(&mut Fabric, &mut Machine);
+    let table: [(&str, Alter, bool); 7] = [
+        ("receive = tc", |fabric, _| set(fabric, Receive::Tc), true),
+        ("receive = auto", |_, _| {}, false),
+        (
+            "the driver refused XDP",
+            |_, machine| {
+                machine.observed.facts.xdp_refused.insert(ETH0);
+            },
+            true,
+        ),
+        (
+            "gro-socket = false",
+            |fabric, _| {
+                set(fabric, Receive::Tc);
+                fabric.hosts.get_mut("host1").unwrap().gro_socket = false;
+            },
+            false,
+        ),
+        (
+            "somebody has the port",
+            |fabric, machine| {
+                set(fabric, Receive::Tc);
+                machine.observed.facts.port_taken = Some(4789);
+            },
+            false,
+        ),
+        (
+            "somebody had another port",
+            |fabric, machine| {
+                set(fabric, Receive::Tc);
+                machine.observed.facts.port_taken = Some(8472);
+            },
+            true,
+        ),
+        (
+            "somebody has the name",
+            |fabric, machine| {
+                set(fabric, Receive::Tc);
+                machine.add(GRO_SOCKET, "dummy", None);
+            },
+            false,
+        ),
+    ];
+    for (what, alter, wanted) in table {
+        let (mut fabric, mut machine) = (red_fabric(4), Machine::new(4));
+        alter(&mut fabric, &mut machine);
+        let first = of(&fabric, &machine);
+        let closed = wanted.then_some(&Spec::GroSocket {
+            port: 4789,
+            up: false,
+        });
+        assert_eq!(first.get(&Id::GroSocket), closed, "{what}: at first");
+        machine
+            .settle(|observed| desired(&fabric, "host1", observed))
+            .unwrap();
+        let state = of(&fabric, &machine);
+        let open = wanted.then_some(&Spec::GroSocket {
+            port: 4789,
+            up: true,
+        });
+        assert_eq!(state.get(&Id::GroSocket), open, "{what}");
+        if wanted {
+            let link = machine.ifindex(GRO_SOCKET);
+            assert_eq!(program(&state, link, Hook::TcIngress), Some("vx_port"));
+            machine
+                .observed
+                .state
+                .remove(&Id::Program(link, Hook::TcIngress));
+            let state = of(&fabric, &machine);
+            assert_eq!(
+                state.get(&Id::GroSocket),
+                closed,
+                "{what}: without its program"
+            );
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use vxnet_common::addr::{Mac, Vni};
 use crate::{
     model::{Fabric, Host, Network, Receive, Segment, VXLAN_PORT},
     plan::Op,
-    state::{GRO_END, GRO_LINK, Hook, Id, Link, Observed, Spec, State, anchor_names},
+    state::{GRO_END, GRO_LINK, GRO_SOCKET, Hook, Id, Link, Observed, Spec, State, anchor_names},
 };
 
 /// The links that every machine starts with.
@@ -35,6 +35,7 @@ pub(crate) fn fabric(family: u8) -> Fabric {
             underlay: underlay(family, number),
             uplinks: Vec::new(),
             receive: Receive::Auto,
+            gro_socket: true,
             multicast: None,
             trunks: BTreeMap::new(),
             ports: BTreeMap::new(),
@@ -213,6 +214,12 @@ impl Machine {
                 self.add(GRO_LINK, "veth", None).is_ours = true;
                 self.add(GRO_END, "veth", None).is_ours = true;
             }
+            (Id::GroSocket, Spec::GroSocket { up, .. }) => {
+                if self.observed.facts.link(GRO_SOCKET).is_none() {
+                    self.add(GRO_SOCKET, "vxlan", None).is_ours = true;
+                }
+                self.link(GRO_SOCKET).up = *up;
+            }
             (Id::Address(link, _), _) => {
                 ensure!(self.observed.facts.link(link).is_some(), "no such link");
             }
@@ -237,6 +244,7 @@ impl Machine {
                 self.remove(GRO_END);
                 self.remove(GRO_LINK);
             }
+            Id::GroSocket => self.remove(GRO_SOCKET),
             _ => {}
         }
     }

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use rtnetlink::packet_route::link::{
-    InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
+    InfoData, InfoKind, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
+    LinkXdp,
 };
 use vxnet_common::addr::Mac;
 
@@ -18,6 +19,8 @@ pub(in crate::host) struct Seen {
     pub(in crate::host) xdp_program: Option<u32>,
     /// The longest super-packet that the link takes, in bytes.
     pub(in crate::host) gso_max_size: Option<u32>,
+    /// The UDP port of a VXLAN device.
+    pub(in crate::host) vxlan_port: Option<u16>,
     /// vxnet made it, and let go of it because it had guests.
     pub(in crate::host) is_left: bool,
     /// What an adopted bridge was before.
@@ -69,6 +72,7 @@ pub(super) fn seen(message: &LinkMessage) -> Seen {
         ..Link::default()
     };
     let (mut xdp_program, mut gso_max_size) = (None, None);
+    let mut vxlan_port = None;
     let (mut former, mut is_left) = (None, false);
     for attribute in &message.attributes {
         match attribute {
@@ -87,8 +91,10 @@ pub(super) fn seen(message: &LinkMessage) -> Seen {
             }
             LinkAttribute::LinkInfo(infos) => {
                 for info in infos {
-                    if let LinkInfo::Kind(kind) = info {
-                        link.kind = kind_name(kind);
+                    match info {
+                        LinkInfo::Kind(kind) => link.kind = kind_name(kind),
+                        LinkInfo::Data(InfoData::Vxlan(facts)) => vxlan_port = port_of(facts),
+                        _ => {}
                     }
                 }
             }
@@ -105,6 +111,7 @@ pub(super) fn seen(message: &LinkMessage) -> Seen {
         link,
         xdp_program,
         gso_max_size,
+        vxlan_port,
         is_left,
         former,
         own_addresses: Vec::new(),
@@ -115,6 +122,14 @@ pub(super) fn seen(message: &LinkMessage) -> Seen {
             .flags
             .contains(LinkFlags::Up | LinkFlags::LowerUp),
     }
+}
+
+/// Returns the UDP port of a VXLAN device.
+fn port_of(facts: &[InfoVxlan]) -> Option<u16> {
+    facts.iter().find_map(|fact| match fact {
+        InfoVxlan::Port(port) => Some(*port),
+        _ => None,
+    })
 }
 
 fn kind_name(kind: &InfoKind) -> String {

@@ -1,0 +1,131 @@
+//! The socket that makes GRO join VXLAN packets on an uplink that receives at TC.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use vxnet::state::{GRO_LINK, GRO_SOCKET};
+use vxnet_tests::counters::{Counters, link_counter};
+use vxnet_tests::guest::Port;
+use vxnet_tests::hypervisor::{Kind, link_mac};
+use vxnet_tests::iperf::{self, Load};
+use vxnet_tests::lab::Lab;
+use vxnet_tests::network::{Network, mac_text};
+use vxnet_tests::ping::Ping;
+use vxnet_tests::topology::LabBuilder;
+use vxnet_tests::underlay::{Family, Wire};
+use vxnet_tests::wait::eventually;
+
+use crate::switch;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn lab(label: &str, host: &str, underlay: Family) -> Result<Lab> {
+    let lab = LabBuilder::new(label)
+        .underlay(underlay)
+        .wire(Wire::Mtu)
+        .every_host(host)
+        .hypervisors(&[Kind::Kernel, switch()])
+        .network(Network::new("blue", 10))
+        .guest("blue", 1, Port::Veth)
+        .guest("blue", 2, Port::Veth)
+        .build()?;
+    let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
+    lab.wait_for_ping(from, to, Family::V4)?;
+    Ok(lab)
+}
+
+/// Sends bulk TCP to vxnet's guest, and returns how many of a thousand segments had to be joined
+/// behind the uplink.
+fn joined_late(lab: &Lab) -> Result<u64> {
+    let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
+    let host = &lab.hypervisor(2)?.netns;
+    let read = || -> Result<(u64, u64)> {
+        let crossed = link_counter(host, GRO_LINK, "tx", "packets")?;
+        Ok((crossed, link_counter(host, "eth0", "rx", "packets")?))
+    };
+    let before = read()?;
+    let result = iperf::run(&lab.scope, &from.netns, &to.netns, to.v4, Load::Tcp, 2)?;
+    let after = read()?;
+    let came = after.1 - before.1;
+    ensure!(came > 10_000, "only {came} packets came: {result:?}");
+    Ok((after.0 - before.0) * 1000 / came)
+}
+
+#[test]
+fn p17_gro_joins_tcp_on_the_uplink_where_tc_receives() -> Result<()> {
+    for (label, underlay) in [("grosock", Family::V4), ("grosocksix", Family::V6)] {
+        let share = joined_late(&lab(label, "receive = \"tc\"", underlay)?)?;
+        ensure!(share < 10, "{underlay:?}: {share} ‰ were joined late");
+    }
+    Ok(())
+}
+
+/// Nothing is received through the device: what reaches its socket goes nowhere.
+#[test]
+fn attack5_packets_to_another_address_of_the_host_do_not_come_in_by_the_gro_socket() -> Result<()> {
+    let mut lab = lab("grosockin", "receive = \"tc\"", Family::V4)?;
+    let (near, far) = (lab.router.clone(), lab.hypervisor(2)?.netns.clone());
+    let vtep = lab.hypervisor(2)?.vtep;
+    far.ip("address add 10.88.0.2/32 dev lo")?;
+    far.ip("address add 10.99.0.2/24 dev lo")?;
+    near.ip(&format!("route add 10.88.0.2 via {vtep}"))?;
+    let mac = mac_text(link_mac(&far, GRO_SOCKET)?);
+    near.ip("link add evil type vxlan id 77 remote 10.88.0.2 dstport 4789")?;
+    near.ip("address add 10.99.0.1/24 dev evil")?;
+    near.ip("link set evil up")?;
+    near.ip(&format!(
+        "neighbour replace 10.99.0.2 lladdr {mac} dev evil nud permanent"
+    ))?;
+    let asked = || -> Result<u64> { Ok(Counters::read(&far)?.value("Icmp.InEchos")) };
+    let (echos, dropped) = (asked()?, lab.vxnet(2)?.drops("unknown_port")?);
+    let reply = Ping::new([10, 99, 0, 2]).count(3).run(&near)?;
+    ensure!(reply.received == 0, "{reply:?}");
+    let vxnet = lab.vxnet(2)?;
+    eventually(PATIENCE, || {
+        let now = vxnet.drops("unknown_port")?;
+        ensure!(now >= dropped + 3, "{now} drops");
+        Ok(())
+    })?;
+    ensure!(asked()? == echos, "the host was asked");
+    Ok(())
+}
+
+/// Somebody else's VXLAN device has the port: vxnet does without, and says so.
+#[test]
+fn p17_a_vxlan_device_of_somebody_elses_keeps_the_port() -> Result<()> {
+    let mut lab = lab("grosocktaken", "receive = \"tc\"", Family::V4)?;
+    let host = lab.hypervisor(2)?.netns.clone();
+    let vxnet = lab.vxnet(2)?;
+    vxnet.stop()?;
+    host.ip(&format!("link set {GRO_SOCKET} down"))?;
+    host.ip("link add other type vxlan id 99 dstport 4789")?;
+    host.ip("link set other up")?;
+    vxnet.start()?;
+    eventually(PATIENCE, || {
+        let warnings = vxnet.json("status")?["warnings"].to_string();
+        ensure!(warnings.contains("UDP port 4789"), "{warnings}");
+        ensure!(
+            host.ip(&format!("link show {GRO_SOCKET}")).is_err(),
+            "the device that is of no use is still there"
+        );
+        Ok(())
+    })?;
+    ensure!(host.ip("-o link show other up")?.contains("other"));
+    let share = joined_late(&lab)?;
+    ensure!(share < 10, "{share} ‰ were joined late");
+    Ok(())
+}
+
+#[test]
+fn p17_the_port_is_left_to_others_on_request() -> Result<()> {
+    let lab = lab(
+        "grosockoff",
+        "receive = \"tc\"\ngro-socket = false",
+        Family::V4,
+    )?;
+    let host = &lab.hypervisor(2)?.netns;
+    ensure!(host.ip(&format!("link show {GRO_SOCKET}")).is_err());
+    let share = joined_late(&lab)?;
+    ensure!(share > 500, "{share} ‰ were joined late: by what?");
+    Ok(())
+}

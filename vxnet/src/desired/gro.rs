@@ -1,0 +1,65 @@
+//! What joins TCP segments where XDP does not receive.
+
+use super::underlay::Underlay;
+use crate::{
+    model::{Fabric, Host, Network},
+    state::{Facts, GRO_END, GRO_LINK, GRO_SOCKET, Hook, Link, Observed, Spec},
+};
+
+/// Returns whether someone else's link bears a name of the GRO link: vxnet can do without it.
+pub(super) fn is_link_foreign(facts: &Facts) -> bool {
+    [GRO_LINK, GRO_END]
+        .iter()
+        .filter_map(|name| facts.link(name))
+        .any(|link| !link.is_ours)
+}
+
+/// Returns what the GRO socket should be like, if there is to be one: where an uplink in use receives
+/// at TC. It opens once the program is there that nothing comes past.
+pub(super) fn socket(
+    fabric: &Fabric,
+    host: &Host,
+    networks: &[&Network],
+    underlay: &Underlay<'_>,
+    observed: &Observed,
+) -> Option<Spec> {
+    let facts = &observed.facts;
+    let found = facts.link(GRO_SOCKET);
+    let is_wanted = host.gro_socket
+        && networks.iter().any(|network| network.is_on_overlay())
+        && underlay.receives_at_tc(facts)
+        && facts.port_taken != Some(fabric.port)
+        && found.is_none_or(|link| link.is_ours);
+    is_wanted.then(|| Spec::GroSocket {
+        port: fabric.port,
+        up: found.is_some_and(|link| observed.runs(link.ifindex, Hook::TcIngress)),
+    })
+}
+
+/// Returns the device of the GRO socket, for its program.
+pub(super) fn socket_link(facts: &Facts) -> Option<&Link> {
+    facts.link(GRO_SOCKET).filter(|link| link.is_ours)
+}
+
+/// Adds what is doubtful about the links that GRO needs.
+pub(super) fn doubts(fabric: &Fabric, host: &Host, facts: &Facts, doubts: &mut Vec<String>) {
+    if is_link_foreign(facts) {
+        doubts.push(format!(
+            "link {GRO_LINK} or {GRO_END} is not vxnet's: TCP that no XDP receives reaches guests in \
+             single frames until that link has another name"
+        ));
+    }
+    if facts.link(GRO_SOCKET).is_some_and(|link| !link.is_ours) {
+        doubts.push(format!(
+            "link {GRO_SOCKET} is not vxnet's: TCP that no XDP receives takes more CPU time until \
+             that link has another name"
+        ));
+    }
+    if host.gro_socket && facts.port_taken == Some(fabric.port) {
+        doubts.push(format!(
+            "UDP port {} is somebody else's: if that is no VXLAN device of the kernel, TCP that no XDP \
+             receives takes more CPU time; the port is tried again when the daemon starts",
+            fabric.port
+        ));
+    }
+}
