@@ -99,7 +99,9 @@ pub fn sweep(name: &str) {
         Cmd::new("ip").args(["netns", "del", &netns]).output().ok();
     }
     let directory = Path::new(ROOT).join(name);
-    umount2(&directory.join("bpf"), MntFlags::MNT_DETACH).ok();
+    for mount in mounts_below(&directory) {
+        umount2(&mount, MntFlags::MNT_DETACH).ok();
+    }
     fs::remove_dir_all(&directory).ok();
     // Only succeeds for the last lab.
     fs::remove_dir(ROOT).ok();
@@ -110,6 +112,18 @@ fn namespaces(scope: &str) -> Vec<String> {
     names_in(Path::new("/run/netns"))
         .filter(|name| name.starts_with(&prefix))
         .collect()
+}
+
+/// The mounts in a directory, the last one first.
+fn mounts_below(directory: &Path) -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+    let below = points
+        .map(PathBuf::from)
+        .filter(|point| point.starts_with(directory));
+    let mut below: Vec<_> = below.collect();
+    below.reverse();
+    below
 }
 
 fn names_in(directory: &Path) -> impl Iterator<Item = String> {

@@ -110,8 +110,12 @@ pub fn udp_echo(
 
 /// Sends super-packets of datagrams (`UDP_SEGMENT`, as QUIC does): each datagram must arrive by
 /// itself and unchanged.
-pub fn udp_segments(client: &Netns, server: &Netns, address: impl Into<IpAddr>) -> Result<()> {
-    const SIZE: u16 = 1000;
+pub fn udp_segments(
+    client: &Netns,
+    server: &Netns,
+    address: impl Into<IpAddr>,
+    size: u16,
+) -> Result<()> {
     const DATAGRAMS: usize = 10;
     let target = SocketAddr::new(address.into(), PORT);
     let receiver = server
@@ -121,12 +125,12 @@ pub fn udp_segments(client: &Netns, server: &Netns, address: impl Into<IpAddr>) 
         .enter(|| UdpSocket::bind("0.0.0.0:0"))?
         .context("sender")?;
     receiver.set_read_timeout(Some(PATIENCE))?;
-    setsockopt(&sender, UdpGsoSegment, &i32::from(SIZE))?;
+    setsockopt(&sender, UdpGsoSegment, &i32::from(size))?;
     let mut buffer = vec![0; 65536];
     for round in 1..=20 {
-        let sent = pattern(usize::from(SIZE) * DATAGRAMS, round);
+        let sent = pattern(usize::from(size) * DATAGRAMS, round);
         sender.send_to(&sent, target)?;
-        for (index, datagram) in sent.chunks(usize::from(SIZE)).enumerate() {
+        for (index, datagram) in sent.chunks(usize::from(size)).enumerate() {
             let length = receiver
                 .recv(&mut buffer)
                 .with_context(|| format!("datagram {index} of super-packet {round}"))?;

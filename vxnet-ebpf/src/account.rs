@@ -212,29 +212,20 @@ pub(crate) fn vtep_rx(vtep: u32, bytes: u32, now: u64) {
 /// How long one super-packet tells that others will come whole too, in nanoseconds.
 const WHOLE: u64 = 10_000_000_000;
 
-/// What comes whole, or does not.
-#[derive(Clone, Copy)]
-pub(crate) enum Whole {
-    Tcp,
-    Other,
-}
-
-/// Returns whether super-packets of a peer come whole, of which this one may be the first.
+/// Returns whether super-packets of a peer come whole that are not TCP's, of which this one may be the
+/// first.
 #[inline(always)]
-pub(crate) fn comes_whole(vtep: u32, kind: Whole, is_gso: bool, now: u64) -> bool {
+pub(crate) fn comes_whole(vtep: u32, is_gso: bool, now: u64) -> bool {
     let Some(stats) = maps::VTEP_STATS.get_ptr_mut(vtep) else {
         return false;
     };
     // SAFETY: as in `vx_count`.
     unsafe {
-        let last = match kind {
-            Whole::Tcp => &raw mut (*stats).last_whole_tcp,
-            Whole::Other => &raw mut (*stats).last_whole_other,
-        };
         if is_gso {
-            *last = now;
+            (*stats).last_whole = now;
         }
-        *last != 0 && now.saturating_sub(*last) < WHOLE
+        let last = (*stats).last_whole;
+        last != 0 && now.saturating_sub(last) < WHOLE
     }
 }
 

@@ -5,6 +5,7 @@ use vxnet_common::{
     forward::{self, To},
     frame::{self, Ethernet, Packet as _},
     map::{
+        local::Local,
         port::flag,
         segment::{self, Segment},
     },
@@ -13,8 +14,7 @@ use vxnet_common::{
 };
 
 use crate::{
-    account::{self, Whole},
-    decap, deliver,
+    account, decap, deliver, detour,
     learning::{self, Sender},
     maps,
     packet::Skb,
@@ -30,17 +30,15 @@ pub(crate) enum Arrival<'a> {
         segment: &'a Segment,
         to: To,
     },
-    /// It is TCP of the segment in that slot now, to be regrouped first.
-    Segments(u32),
-    /// It is as it was, and must be cut first.
-    Uncut,
+    /// It takes the detour, by this action.
+    Detour(i32),
 }
 
-/// Admits and strips a VXLAN packet. `gro` is the link that regroups, or 0 behind it.
+/// Admits a VXLAN packet, and strips it or sends it on the detour.
 #[inline(always)]
 pub(crate) fn tunnelled<'a>(
     skb: &mut Skb,
-    gro: u32,
+    local: &Local,
     uplink: u32,
     packet: &Tunnelled,
     is_gso: bool,
@@ -63,12 +61,7 @@ pub(crate) fn tunnelled<'a>(
     // The way depends on what is equal in every packet of a flow, and on the peer: packets that
     // took different ones would overtake each other.
     let is_tcp = frame::is_tcp(skb, frame.ethertype, payload);
-    let kind = if is_tcp { Whole::Tcp } else { Whole::Other };
-    let whole = account::comes_whole(vtep, kind, is_gso, now);
-    // Stripped, a super-packet still looks like one of a tunnel; only TCP is cut rightly then.
-    if gro != 0 && whole && !is_tcp {
-        return Ok(Arrival::Uncut);
-    }
+    let comes_whole = !is_tcp && account::comes_whole(vtep, is_gso, now);
     let bytes = packet.end - packet.start;
     account::port_rx(uplink, bytes);
     account::vtep_rx(vtep, bytes, now);
@@ -82,14 +75,15 @@ pub(crate) fn tunnelled<'a>(
     learning::learn(uplink, segment_slot, segment, frame.src, sender, now)?;
     let to = forward::decide(&Live, segment_slot, segment, sender.from, 0, frame.dst, now)?;
     ecn::decapsulate(skb, frame.ethertype, payload, packet.traffic_class)?;
+    // Stripped by a program, a super-packet still looks like one of a tunnel: a tap gets it cut, and
+    // what UDP is cut into is lost.
+    if local.detour != 0 && (comes_whole || is_tcp && !frame.dst.is_group() && !takes_any(to)) {
+        return detour::send(skb, local, packet, uplink).map(Arrival::Detour);
+    }
     decap::strip(skb, packet, is_gso)?;
     if segment.flags & segment::flag::SUPPRESS != 0 && suppress::is_heard(&frame) {
         skb.linearise(deliver::HEADERS);
         suppress::overhear(skb, segment_slot, vtep, &frame, now);
-    }
-    // Where super-packets come whole, only taps need them cut and merged anew.
-    if gro != 0 && is_tcp && !frame.dst.is_group() && !(whole && takes_whole(to)) {
-        return Ok(Arrival::Segments(segment_slot));
     }
     Ok(Arrival::Frame {
         segment_slot,
@@ -98,10 +92,10 @@ pub(crate) fn tunnelled<'a>(
     })
 }
 
-/// Returns whether the receiver takes TCP super-packets that have been in VXLAN: all but taps do,
+/// Returns whether the receiver takes TCP super-packets that a program stripped: all but taps do,
 /// which XDP frames can be sent to.
 #[inline(always)]
-fn takes_whole(to: To) -> bool {
+fn takes_any(to: To) -> bool {
     match to {
         To::Port { flags, .. } => flags & flag::XDP_TARGET == 0,
         To::Host { .. } => true,

@@ -4,10 +4,11 @@ use core::{arch::asm, mem::MaybeUninit, ptr};
 
 use aya_ebpf::{
     EbpfContext as _,
-    bindings::{__sk_buff, BPF_F_INGRESS, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC},
+    bindings::{__sk_buff, BPF_F_INGRESS, BPF_F_TUNINFO_IPV6, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC},
     helpers::{
         bpf_clone_redirect, bpf_get_hash_recalc, bpf_redirect, bpf_skb_adjust_room,
-        bpf_skb_change_tail, bpf_skb_load_bytes, bpf_skb_vlan_pop, bpf_skb_vlan_push,
+        bpf_skb_change_tail, bpf_skb_get_tunnel_key, bpf_skb_load_bytes, bpf_skb_vlan_pop,
+        bpf_skb_vlan_push,
     },
     programs::{TcContext, XdpContext},
 };
@@ -155,6 +156,18 @@ pub(crate) fn redirect_ingress(ifindex: u32) -> i32 {
     unsafe { bpf_redirect(ifindex, u64::from(BPF_F_INGRESS)) as i32 }
 }
 
+/// What every kernel fills of `struct bpf_tunnel_key`: all before `local_ipv4`.
+#[repr(C)]
+#[derive(Default)]
+struct TunnelKey {
+    id: u32,
+    remote: [u32; 4],
+    tos: u8,
+    ttl: u8,
+    ext: u16,
+    label: u32,
+}
+
 /// A packet in a TC program.
 pub(crate) struct Skb {
     pub(crate) ctx: TcContext,
@@ -257,18 +270,33 @@ impl Skb {
         unsafe { bpf_skb_vlan_pop(self.raw()) == 0 }
     }
 
-    /// Returns `skb->mark`, which stays with a packet within the host.
+    /// Returns the VNI of the VXLAN packet that the kernel took the frame out of, and the last four
+    /// bytes of its source address; `None` if it did not.
     #[inline(always)]
-    pub(crate) fn mark(&self) -> u32 {
-        // SAFETY: as above.
-        unsafe { (*self.raw()).mark }
-    }
-
-    /// Sets `skb->mark`.
-    #[inline(always)]
-    pub(crate) fn set_mark(&mut self, mark: u32) {
-        // SAFETY: as above; the kernel lets TC programs write this field.
-        unsafe { (*self.raw()).mark = mark };
+    pub(crate) fn tunnel(&self, family: u8) -> Option<(u32, [u8; 4])> {
+        let mut key = TunnelKey::default();
+        let is_ipv6 = family == 6;
+        let flags = if is_ipv6 { BPF_F_TUNINFO_IPV6 } else { 0 };
+        // SAFETY: the helper takes the context of a TC program, and fills as many bytes as it is
+        // told: those that the structure began with, which every kernel takes.
+        let filled = unsafe {
+            bpf_skb_get_tunnel_key(
+                self.raw(),
+                (&raw mut key).cast(),
+                size_of::<TunnelKey>() as u32,
+                u64::from(flags),
+            )
+        };
+        if filled != 0 {
+            return None;
+        }
+        // IPv6 stands there as on the wire, IPv4 in the order of the machine.
+        let source = if is_ipv6 {
+            key.remote[3].to_ne_bytes()
+        } else {
+            key.remote[0].to_be_bytes()
+        };
+        Some((key.id, source))
     }
 
     /// Returns the hash of the packet's flow.

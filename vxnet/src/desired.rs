@@ -35,8 +35,8 @@ pub fn desired(fabric: &Fabric, host: &str, observed: &Observed) -> Result<State
         refuse_foreign_link(network, host, &leading, &observed.facts)?;
         ports::refuse_trunk(network, host, &underlay, &observed.facts)?;
     }
-    if !networks.is_empty() && !gro::is_link_foreign(&observed.facts) {
-        state.insert(Id::GroLink, Spec::GroLink { works: true });
+    if let Some(spec) = gro::detour(fabric, &networks, &observed.facts) {
+        state.insert(Id::Detour, spec);
     }
     if let Some(spec) = gro::socket(fabric, host, &networks, &underlay, observed) {
         state.insert(Id::GroSocket, spec);

@@ -3,7 +3,8 @@
 use std::{fmt::Write as _, time::Duration};
 
 use anyhow::{Result, ensure};
-use vxnet::state::{GRO_END, GRO_LINK};
+use vxnet::state::{DETOUR, DETOUR_END};
+use vxnet_common::map::local::DETOUR_MAC;
 use vxnet_tests::{netns::Netns, scope::Scope, wait::eventually};
 
 use crate::fabric::{GATEWAY_MAC, GATEWAY_RED_MAC, HOST, HOST_RED, LINKS, UPLINK_MAC};
@@ -47,18 +48,34 @@ pub(crate) fn make(scope: &Scope) -> Result<Netns> {
         batch,
         "link set ul address {mac} mtu 1600\nlink set ulp mtu 1600\n"
     )?;
-    writeln!(
-        batch,
-        "link add {GRO_LINK} mtu 1600 type veth peer name {GRO_END} mtu 1600\n\
-         link set {GRO_LINK} up\nlink set {GRO_END} up"
-    )?;
     netns.line("ip -batch -").stdin(batch).run()?;
-    netns
-        .line(&format!("ethtool -K {GRO_LINK} tso off"))
-        .run()?;
-    netns.line(&format!("ethtool -K {GRO_END} gro on")).run()?;
+    detour(scope, &netns)?;
     await_queues(&netns)?;
     Ok(netns)
+}
+
+/// Makes a detour like the daemon's, with tools that are not its own.
+fn detour(scope: &Scope, netns: &Netns) -> Result<()> {
+    let room = Netns::create(scope, "room")?;
+    for (key, value) in [("all.rp_filter", "0"), ("all.accept_local", "1")] {
+        room.sysctl(&format!("net.ipv4.conf.{key}"), value)?;
+    }
+    let (host, mac) = (netns.name(), vxnet_common::addr::Mac(DETOUR_MAC));
+    let batch = format!(
+        "link set lo up\n\
+         route add local default dev lo\n\
+         route add local ::/0 dev lo\n\
+         link add room address {mac} mtu 65535 type veth peer name {DETOUR} netns {host}\n\
+         link add {DETOUR_END} netns {host} type vxlan external dstport 4789 udp6zerocsumrx\n\
+         link set room addrgenmode none up\n"
+    );
+    room.line("ip -batch -").stdin(batch).run()?;
+    netns.ip(&format!("link set {DETOUR} mtu 65535 up"))?;
+    netns.ip(&format!("link set {DETOUR_END} up"))?;
+    netns
+        .line(&format!("ethtool -K {DETOUR_END} gro off"))
+        .run()?;
+    Ok(())
 }
 
 /// Waits until frames can leave by every link: the kernel gives the first end of a veth its queue

@@ -34,8 +34,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub(crate) enum Path {
     /// XDP leaves everything alone.
     Tc,
-    /// So does it here, and TCP passes GRO once more.
-    Regroup,
+    /// So does it here, and the kernel takes VXLAN off TCP for taps.
+    Detour,
     /// XDP strips what it can deliver and passes it up.
     Strip,
     /// XDP delivers by itself what does not gain from GRO.
@@ -43,14 +43,14 @@ pub(crate) enum Path {
 }
 
 impl Path {
-    pub(crate) const ALL: [Self; 4] = [Self::Tc, Self::Regroup, Self::Strip, Self::Redirect];
+    pub(crate) const ALL: [Self; 4] = [Self::Tc, Self::Detour, Self::Strip, Self::Redirect];
 }
 
 /// Which way a packet really took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     LeftAlone,
-    Regrouped,
+    Detoured,
     Stripped,
     Redirected,
 }
@@ -95,7 +95,8 @@ pub(crate) fn from_underlay_by(
     frame: &[u8],
 ) -> Result<(Way, Outcome)> {
     let (uplink, guest) = match path {
-        Path::Tc | Path::Regroup => (0, 0),
+        Path::Tc => (0, 0),
+        Path::Detour => (0, flag::XDP_TARGET),
         Path::Strip => (flag::STRIP, 0),
         Path::Redirect => (flag::STRIP | flag::WIRE_CSUM, flag::XDP_TARGET),
     };
@@ -106,7 +107,7 @@ pub(crate) fn from_underlay_by(
     for slot in green::PORTS {
         rows::set_flags(world, slot, green::flags(slot) | guest)?;
     }
-    rows::set_gro(world, path == Path::Regroup)?;
+    rows::set_detour(world, path == Path::Detour)?;
     let ifindex = world.ifindex(UPLINK);
     let before = prepare(world)?;
     let run = test_run::xdp(world.xdp()?, ifindex, frame)?;
@@ -115,18 +116,18 @@ pub(crate) fn from_underlay_by(
             ensure!(run.frame == frame, "XDP changed what it left alone");
             let run = test_run::tc(world.classifier("vx_uplink")?, ifindex, frame)?;
             let counts = growth(&before.counts, &world.counts()?);
-            let is_on_gro_link = transmissions(&counts).next().is_none();
+            let is_on_detour = transmissions(&counts).next().is_none();
             let may_have_tag = counts.keys().any(
                 |counter| matches!(counter, Counter::PortTx(slot) if green::PORTS.contains(slot)),
             );
-            if run.action == TC_REDIRECT && (is_on_gro_link || may_have_tag) {
-                // To the GRO link, where TEST_RUN cannot follow, or with a tag that it does not
+            if run.action == TC_REDIRECT && (is_on_detour || may_have_tag) {
+                // On the detour, where TEST_RUN cannot follow, or with a tag that it does not
                 // show: once more, for real.
                 discard(world)?;
                 let before = prepare(world)?;
                 world.underlay().send(frame)?;
-                let way = if is_on_gro_link {
-                    Way::Regrouped
+                let way = if is_on_detour {
+                    Way::Detoured
                 } else {
                     Way::LeftAlone
                 };

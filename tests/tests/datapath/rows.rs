@@ -120,7 +120,7 @@ pub(crate) fn configure(world: &mut World, port: u16) -> Result<()> {
         port,
         family: family.number(),
         pad: 0,
-        gro: 0,
+        detour: 0,
         resolver: 0,
         name: [0; 32],
     };
@@ -273,10 +273,10 @@ pub(crate) fn change_segment(
 }
 
 /// Lets TCP that TC strips cross the GRO link, or not.
-pub(crate) fn set_gro(world: &mut World, on: bool) -> Result<()> {
+pub(crate) fn set_detour(world: &mut World, on: bool) -> Result<()> {
     let row = world.local.get(&0, 0)?;
-    let gro = if on { world.gro()? } else { 0 };
-    Ok(world.local.set(0, Local { gro, ..row }, 0)?)
+    let detour = if on { world.detour()? } else { 0 };
+    Ok(world.local.set(0, Local { detour, ..row }, 0)?)
 }
 
 fn port(ifindex: u32, slot: u32, link: &str) -> Port {

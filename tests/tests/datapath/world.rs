@@ -11,7 +11,7 @@ use aya::{
     },
 };
 use nix::{net::if_::if_nametoindex, time::ClockId};
-use vxnet::state::{GRO_END, GRO_LINK};
+use vxnet::state::{DETOUR, DETOUR_END};
 use vxnet_common::addr::VtepAddr;
 use vxnet_common::event::Event;
 use vxnet_common::map::{
@@ -77,11 +77,11 @@ struct Net {
     ifindexes: Vec<u32>,
     receivers: BTreeMap<Receiver, PacketSocket>,
     underlay: PacketSocket,
-    /// Ifindex of the GRO link.
-    gro: u32,
+    /// Ifindex of the link to the detour.
+    detour: u32,
     xdp: XdpLinkId,
     tc: SchedClassifierLinkId,
-    gro_end: SchedClassifierLinkId,
+    detour_end: SchedClassifierLinkId,
 }
 
 /// Runs `work` inside a world with an underlay of a family.
@@ -147,7 +147,7 @@ impl World {
             loader.map_max_entries("FDB", rows);
         }
         let mut ebpf = loader.load(vxnet::host::object_bytes())?;
-        for name in ["vx_gro", "vx_port", "vx_resolve", "vx_uplink"] {
+        for name in ["vx_detour", "vx_port", "vx_resolve", "vx_uplink"] {
             let program: &mut SchedClassifier = ebpf.program_mut(name).context(name)?.try_into()?;
             program.load().context(name)?;
         }
@@ -214,13 +214,16 @@ impl World {
             .context("uplink")?
             .try_into()?;
         let tc = program.attach("ul", TcAttachType::Ingress)?;
-        let program: &mut SchedClassifier =
-            self.ebpf.program_mut("vx_gro").context("GRO")?.try_into()?;
-        let gro_end = program.attach(GRO_END, TcAttachType::Ingress)?;
+        let program: &mut SchedClassifier = self
+            .ebpf
+            .program_mut("vx_detour")
+            .context("detour")?
+            .try_into()?;
+        let detour_end = program.attach(DETOUR_END, TcAttachType::Ingress)?;
         self.family = family;
         self.net = Some(Net {
-            gro: if_nametoindex(GRO_LINK)?,
-            gro_end,
+            detour: if_nametoindex(DETOUR)?,
+            detour_end,
             ifindexes: LINKS
                 .into_iter()
                 .map(if_nametoindex)
@@ -248,9 +251,12 @@ impl World {
             .context("uplink")?
             .try_into()?;
         program.detach(net.tc)?;
-        let program: &mut SchedClassifier =
-            self.ebpf.program_mut("vx_gro").context("GRO")?.try_into()?;
-        Ok(program.detach(net.gro_end)?)
+        let program: &mut SchedClassifier = self
+            .ebpf
+            .program_mut("vx_detour")
+            .context("detour")?
+            .try_into()?;
+        Ok(program.detach(net.detour_end)?)
     }
 
     /// Runs the ports' program on the link in a slot of `PORTS` for real.
@@ -312,9 +318,9 @@ impl World {
         self.net().ifindexes[slot as usize - 1]
     }
 
-    /// Ifindex of the GRO link.
-    pub(crate) fn gro(&self) -> Result<u32> {
-        Ok(self.net.as_ref().context("not in any namespace")?.gro)
+    /// Ifindex of the link to the detour.
+    pub(crate) fn detour(&self) -> Result<u32> {
+        Ok(self.net.as_ref().context("not in any namespace")?.detour)
     }
 
     pub(crate) fn counts(&self) -> Result<Counts> {
@@ -326,8 +332,7 @@ impl World {
         let vteps = &mut self.counters.vteps;
         let rows = vteps.get(&vtep, 0)?;
         let rows = rows.iter().map(|row| VtepStats {
-            last_whole_tcp: time,
-            last_whole_other: time,
+            last_whole: time,
             ..*row
         });
         let rows = PerCpuValues::try_from(rows.collect::<Vec<_>>())?;

@@ -104,35 +104,38 @@ fn f22_a_second_daemon_is_refused() -> Result<()> {
     })
 }
 
-/// TCP that TC receives goes on, and the daemon makes the link anew, whatever became of it.
+/// The daemon makes the detour anew, whatever became of it.
 #[test]
-fn f10_the_gro_link_is_mended() -> Result<()> {
+fn f10_the_detour_is_mended() -> Result<()> {
     let mut lab = lab("mend").every_host("receive = \"tc\"").build()?;
     let netns = lab.hypervisor(1)?.netns.clone();
+    let room = lab.vxnet(1)?.run_directory().join("detour.netns");
     let from_start = Instant::now();
     unharmed(&mut lab, |lab| {
         for damage in [
-            "ethtool -K vx-gro-end gro off",
-            "ethtool -K vx-gro tso on",
-            "ip link set vx-gro down",
-            "ip link set vx-gro-end name elsewhere",
-            "ip link del vx-gro",
+            "ethtool -K vx-detour-end gro on",
+            "ip link set vx-detour down",
+            "ip link set vx-detour-end down",
+            "ip link set vx-detour-end name elsewhere",
+            "ip link del vx-detour",
+            &format!(
+                "nsenter --net={} ip link set vx-detour-room down",
+                room.display()
+            ),
+            &format!("umount --lazy {}", room.display()),
         ] {
             netns.line(damage).run()?;
             let mended = eventually(Duration::from_secs(10), || {
-                let near = netns.line("ethtool -k vx-gro").run()?;
-                let far = netns.line("ethtool -k vx-gro-end").run()?;
-                let up = netns.line("ip -o link show dev vx-gro up").run()?;
+                let near = netns.ip("-o link show dev vx-detour up")?;
+                ensure!(near.contains("LOWER_UP"), "{damage}: {near}");
+                let end = netns.ip("-o link show dev vx-detour-end up")?;
+                ensure!(end.contains("LOWER_UP"), "{damage}: {end}");
+                let offloads = netns.line("ethtool -k vx-detour-end").run()?;
                 ensure!(
-                    near.contains("tx-tcp-segmentation: off"),
-                    "{damage}: {near}"
+                    offloads.contains("generic-receive-offload: off"),
+                    "{damage}: {offloads}"
                 );
-                ensure!(
-                    far.contains("generic-receive-offload: on"),
-                    "{damage}: {far}"
-                );
-                ensure!(up.contains("vx-gro"), "{damage}: it is down");
-                let left = netns.line("ip -o link show").run()?;
+                let left = netns.ip("-o link show")?;
                 ensure!(!left.contains("elsewhere"), "{left}");
                 Ok(())
             });

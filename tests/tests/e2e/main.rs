@@ -11,6 +11,7 @@ mod attack;
 mod burst;
 mod commands;
 mod conservation;
+mod detour;
 mod fail_closed;
 mod gro_socket;
 mod guest_vxlan;
@@ -33,7 +34,7 @@ mod order;
 mod overlay_learning;
 mod ovs_peer;
 mod peer_flood;
-mod regroup;
+
 mod suppress;
 mod teardown;
 mod theft;

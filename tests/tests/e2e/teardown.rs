@@ -22,8 +22,8 @@ fn p36_teardown_leaves_nothing() -> Result<()> {
 #[test]
 fn p36_teardown_leaves_nothing_that_somebody_broke() -> Result<()> {
     let damage = [
-        "ethtool -K vx-gro-end gro off",
-        "ip link set vx-gro down",
+        "ip link del vx-detour",
+        "ip link del vx-detour-end",
         "ip link set vxa-10 nomaster",
         "ip link set vxa-10 down",
     ];

@@ -90,7 +90,7 @@ fn programs_stand_in_the_sections_of_their_hooks() {
         .collect();
     let expected = [
         ("vx_port", "tc"),
-        ("vx_gro", "tc"),
+        ("vx_detour", "tc"),
         ("vx_resolve", "tc"),
         ("vx_uplink", "tc"),
         ("vx_uplink_xdp", "xdp"),

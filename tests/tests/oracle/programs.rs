@@ -109,7 +109,7 @@ impl Programs {
             port: 4789,
             family: 4,
             pad: 0,
-            gro: 0,
+            detour: 0,
             name: [0; 32],
         };
         local.set(0, row, 0)?;

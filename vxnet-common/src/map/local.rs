@@ -3,6 +3,9 @@
 use super::map_type;
 use crate::addr::VtepAddr;
 
+/// Where a packet is addressed to on the detour: the link behind it takes no other address.
+pub const DETOUR_MAC: [u8; 6] = *b"\x02vxnet";
+
 /// The one row of `LOCAL`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +21,8 @@ pub struct Local {
     /// 4 or 6: the family of the underlay.
     pub family: u8,
     pub pad: u8,
-    /// A link of ours whose other end runs GRO and `vx_gro`, or 0.
-    pub gro: u32,
+    /// A link of ours that leads VXLAN packets to [`DETOUR_MAC`], or 0.
+    pub detour: u32,
     /// Name of this host in the fabric.
     pub name: [u8; 32],
 }

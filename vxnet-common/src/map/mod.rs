@@ -49,7 +49,7 @@ pub mod vlan;
 pub mod vtep;
 
 /// The version of everything in this room; raise it with every change of a layout or a meaning.
-pub const LAYOUT: u32 = 7;
+pub const LAYOUT: u32 = 8;
 
 /// How many ports a host can have: guest ports, uplinks, and one for the host itself in each network.
 pub const MAX_PORTS: u32 = 8192;

@@ -78,14 +78,12 @@ pub struct VtepStats {
     pub tx_bytes: u64,
     /// `CLOCK_MONOTONIC_COARSE` of the last accepted packet, in nanoseconds; 0 if there was none.
     pub last_heard: u64,
-    /// The same of the last TCP super-packet that came whole: the way from the peer does not cut
-    /// them.
-    pub last_whole_tcp: u64,
-    /// The same of super-packets other than TCP's: UDP's.
-    pub last_whole_other: u64,
+    /// The same of the last super-packet that came whole and was not TCP's: the way from the peer
+    /// does not cut them.
+    pub last_whole: u64,
 }
 
-map_type!(VtepStats, 56);
+map_type!(VtepStats, 48);
 
 impl VtepStats {
     /// Adds what another CPU, or another peer, has counted; of times, the later one stays.
@@ -95,7 +93,6 @@ impl VtepStats {
         self.tx_packets += other.tx_packets;
         self.tx_bytes += other.tx_bytes;
         self.last_heard = self.last_heard.max(other.last_heard);
-        self.last_whole_tcp = self.last_whole_tcp.max(other.last_whole_tcp);
-        self.last_whole_other = self.last_whole_other.max(other.last_whole_other);
+        self.last_whole = self.last_whole.max(other.last_whole);
     }
 }

@@ -59,7 +59,7 @@ fn local(family: u8) -> Local {
         port: 4789,
         family,
         pad: 0,
-        gro: 0,
+        detour: 0,
         resolver: 0,
         name: [0; 32],
     }

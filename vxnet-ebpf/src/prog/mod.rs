@@ -1,6 +1,6 @@
 //! One file per hook.
 
-mod gro;
+mod detour;
 mod port;
 mod resolve;
 mod uplink;

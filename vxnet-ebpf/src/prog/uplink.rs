@@ -10,7 +10,6 @@ use vxnet_common::{
     vxlan::{self, Outer},
 };
 
-use super::gro;
 use crate::{
     account,
     arrival::{self, Arrival},
@@ -53,13 +52,12 @@ fn vx_uplink(ctx: TcContext) -> i32 {
                 Err(reason)
             }
             Outer::Vxlan(packet) => {
-                arrival::tunnelled(&mut skb, local.gro, uplink, &packet, is_gso, now)
+                arrival::tunnelled(&mut skb, local, uplink, &packet, is_gso, now)
             }
         }
     };
     let outcome = arrival.and_then(|arrival| match arrival {
-        Arrival::Segments(segment_slot) => gro::regroup(&mut skb, local.gro, segment_slot, uplink),
-        Arrival::Uncut => Ok(gro::cut(&mut skb, local.gro, uplink)),
+        Arrival::Detour(action) => Ok(action),
         Arrival::Frame {
             segment_slot,
             segment,

@@ -13,8 +13,9 @@ use super::output::{self, Format};
 use crate::host::{Paths, maps::Maps};
 
 /// What to do if more came in than went out,
-const LOST: &str = "what the kernel dropped on the GRO link is counted there (`ip -s link show \
-                    vx-gro`); else report this with `vxnet drop show` and `vxnet port show --json`";
+const LOST: &str = "what the kernel dropped on the detour is counted there (`ip -s link show \
+                    vx-detour`, and `vx-detour-end`); else report this with `vxnet drop show` and \
+                    `vxnet port show --json`";
 /// and what if it is the other way round.
 const REPORT: &str = "report this with `vxnet drop show` and `vxnet port show --json`";
 

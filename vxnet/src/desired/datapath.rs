@@ -22,7 +22,7 @@ use super::{
 use crate::{
     model::{Fabric, Host, Network},
     state::{
-        GRO_END, GRO_LINK, Hook, Id, Link, Observed, Program, Spec, State, allocate, anchor_names,
+        DETOUR, DETOUR_END, Hook, Id, Link, Observed, Program, Spec, State, allocate, anchor_names,
     },
 };
 
@@ -95,8 +95,8 @@ pub(super) fn fill(
     if let Some(resolver) = resolver {
         program(state, resolver, Hook::TcIngress, "vx_resolve", observed);
     }
-    if let Some(end) = observed.facts.link(GRO_END).filter(|end| end.is_ours) {
-        program(state, end.ifindex, Hook::TcIngress, "vx_gro", observed);
+    if let Some(end) = observed.facts.link(DETOUR_END).filter(|end| end.is_ours) {
+        program(state, end.ifindex, Hook::TcIngress, "vx_detour", observed);
     }
     // What comes through it is of no port, and goes nowhere.
     if let Some(socket) = gro::socket_link(&observed.facts) {
@@ -196,21 +196,21 @@ fn local(
         .map(|link| link.ifindex)
         .min();
     // Used once its other end takes what comes out.
-    let gro_runs = observed
+    let end_runs = observed
         .facts
-        .link(GRO_END)
+        .link(DETOUR_END)
         .is_some_and(|end| observed.runs(end.ifindex, Hook::TcIngress));
-    let gro = observed
+    let detour = observed
         .facts
-        .link(GRO_LINK)
-        .filter(|link| gro_runs && link.is_ours);
+        .link(DETOUR)
+        .filter(|link| end_runs && link.is_ours);
     let row = Local {
         layout: LAYOUT,
         underlay: VtepAddr::from(host.underlay),
         port: fabric.port,
         family: underlay.family,
         pad: 0,
-        gro: gro.map_or(0, |link| link.ifindex),
+        detour: detour.map_or(0, |link| link.ifindex),
         resolver: resolver.unwrap_or(0),
         name: map::name(&host.name),
     };

@@ -1,14 +1,23 @@
-//! What joins TCP segments where XDP does not receive.
+//! What brings TCP to guests in super-packets where XDP does not receive.
 
 use super::underlay::Underlay;
 use crate::{
     model::{Fabric, Host, Network},
-    state::{Facts, GRO_END, GRO_LINK, GRO_SOCKET, Hook, Link, Observed, Spec},
+    state::{DETOUR, DETOUR_END, Facts, GRO_SOCKET, Hook, Link, Observed, Spec},
 };
 
-/// Returns whether someone else's link bears a name of the GRO link: vxnet can do without it.
-pub(super) fn is_link_foreign(facts: &Facts) -> bool {
-    [GRO_LINK, GRO_END]
+/// Returns what the detour should be like, unless someone else's link bears one of its names: vxnet
+/// can do without it.
+pub(super) fn detour(fabric: &Fabric, networks: &[&Network], facts: &Facts) -> Option<Spec> {
+    let is_wanted = !networks.is_empty() && !is_detour_foreign(facts);
+    is_wanted.then_some(Spec::Detour {
+        port: fabric.port,
+        works: true,
+    })
+}
+
+fn is_detour_foreign(facts: &Facts) -> bool {
+    [DETOUR, DETOUR_END]
         .iter()
         .filter_map(|name| facts.link(name))
         .any(|link| !link.is_ours)
@@ -41,11 +50,11 @@ pub(super) fn socket_link(facts: &Facts) -> Option<&Link> {
     facts.link(GRO_SOCKET).filter(|link| link.is_ours)
 }
 
-/// Adds what is doubtful about the links that GRO needs.
+/// Adds what is doubtful about these links.
 pub(super) fn doubts(fabric: &Fabric, host: &Host, facts: &Facts, doubts: &mut Vec<String>) {
-    if is_link_foreign(facts) {
+    if is_detour_foreign(facts) {
         doubts.push(format!(
-            "link {GRO_LINK} or {GRO_END} is not vxnet's: TCP that no XDP receives reaches guests in \
+            "link {DETOUR} or {DETOUR_END} is not vxnet's: TCP that no XDP receives reaches VMs in \
              single frames until that link has another name"
         ));
     }

@@ -8,21 +8,19 @@ use std::{
 use super::{
     Paths,
     attach::{self, Target},
+    detour,
     floor::{self, Attachment},
     maps::Maps,
     membership,
-    netlink::{Netlink, SHORTEST_GSO, Seen},
+    netlink::{Netlink, Seen},
     nft,
     object::Object,
-    offload, rows, sysctl, trunk,
+    rows, sysctl, trunk,
 };
 use crate::{
     plan::Op,
     reconcile::Host,
-    state::{
-        Bridge, Facts, GRO_END, GRO_LINK, GRO_SOCKET, Guard, Hook, Id, Observed, Program, Spec,
-        State,
-    },
+    state::{Bridge, Facts, GRO_SOCKET, Guard, Hook, Id, Observed, Program, Spec, State},
 };
 use anyhow::{Context as _, Result};
 
@@ -222,22 +220,6 @@ impl Kernel {
         }
     }
 
-    /// The GRO link is there while one of its ends is.
-    fn observe_gro_link(&self, state: &mut State) {
-        let ours = |name| {
-            let mut links = self.links.values();
-            links.find(|seen| seen.link.name == name && seen.link.is_ours)
-        };
-        if ours(GRO_LINK).is_none() && ours(GRO_END).is_none() {
-            return;
-        }
-        let up = |name| ours(name).filter(|seen| seen.link.up);
-        let cuts = up(GRO_LINK).is_some_and(|seen| seen.gso_max_size == Some(SHORTEST_GSO));
-        let works =
-            cuts && !offload::tso(GRO_LINK) && up(GRO_END).is_some() && offload::gro(GRO_END);
-        state.insert(Id::GroLink, Spec::GroLink { works });
-    }
-
     fn observe_gro_socket(&self, state: &mut State) {
         let mut links = self.links.values();
         let found = links.find(|seen| seen.link.name == GRO_SOCKET && seen.link.is_ours);
@@ -271,7 +253,9 @@ impl Kernel {
             (Id::Anchor(port), Spec::Anchor { bridge, mtu, .. }) => {
                 self.netlink.set_anchor(bridge, port, *mtu).await
             }
-            (Id::GroLink, Spec::GroLink { .. }) => self.netlink.set_gro_link().await,
+            (Id::Detour, Spec::Detour { port, .. }) => {
+                detour::set(&self.paths, &self.netlink, *port).await
+            }
             (Id::GroSocket, Spec::GroSocket { port, up }) => self.set_gro_socket(*port, *up).await,
             (Id::Trunk(link), Spec::Trunk { .. }) => {
                 trunk::set(&self.paths, &self.netlink, link).await
@@ -304,7 +288,7 @@ impl Kernel {
                 self.doomed.push(port.clone());
                 Ok(())
             }
-            (Id::GroLink, _) => self.netlink.remove_gro_link().await,
+            (Id::Detour, _) => detour::remove(&self.paths, &self.netlink).await,
             (Id::GroSocket, _) => self.netlink.remove_gro_socket().await,
             (Id::Trunk(link), _) => trunk::remove(&self.paths, &self.netlink, link).await,
             (Id::Membership(link, group), _) => {
@@ -384,7 +368,7 @@ impl Host for Kernel {
         self.observe_links(&mut state);
         trunk::observe(&self.paths, &self.links, &mut state)?;
         membership::observe(&self.paths, &self.links, &mut state)?;
-        self.observe_gro_link(&mut state);
+        detour::observe(&self.paths, &self.links, &mut state);
         self.observe_gro_socket(&mut state);
         self.observe_programs(&mut state);
         if let Some(maps) = &self.maps {

@@ -5,6 +5,7 @@
 
 mod attach;
 mod batch;
+mod detour;
 pub(crate) mod events;
 pub mod floor;
 pub(crate) mod holders;

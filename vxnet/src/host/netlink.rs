@@ -1,7 +1,8 @@
 //! Links, addresses and routes, through route netlink.
 
+mod detour;
 mod flags;
-mod gro;
+mod gro_socket;
 mod group;
 mod removal;
 mod seen;
@@ -27,7 +28,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use self::seen::seen;
 use crate::state::Bridge;
 
-pub(super) use self::{gro::SHORTEST_GSO, seen::Seen};
+pub(super) use self::seen::Seen;
 
 /// Marks the links that vxnet made, in their alias.
 const OURS: &str = "vxnet";

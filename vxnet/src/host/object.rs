@@ -25,7 +25,7 @@ pub const fn bytes() -> &'static [u8] {
 
 /// Names of the programs in the object.
 pub(super) const PROGRAMS: [&str; 5] = [
-    "vx_gro",
+    "vx_detour",
     "vx_port",
     "vx_resolve",
     "vx_uplink",

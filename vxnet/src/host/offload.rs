@@ -12,8 +12,6 @@ use anyhow::{Context as _, Result, ensure};
 
 pub(super) use self::feature::{Feature, VLAN_FILTER};
 
-const GET_TSO: u32 = 0x1e;
-const SET_TSO: u32 = 0x1f;
 const GET_GRO: u32 = 0x2b;
 const SET_GRO: u32 = 0x2c;
 /// `SIOCETHTOOL`.
@@ -26,20 +24,9 @@ struct Value {
     data: u32,
 }
 
-/// Returns whether a link segments TCP itself.
-pub(super) fn tso(link: &str) -> bool {
-    call(link, GET_TSO, 0).is_ok_and(|on| on != 0)
-}
-
 /// Returns whether the kernel merges what a link receives.
 pub(super) fn gro(link: &str) -> bool {
     call(link, GET_GRO, 0).is_ok_and(|on| on != 0)
-}
-
-/// Lets a link segment TCP itself, or not.
-pub(super) fn set_tso(link: &str, on: bool) -> Result<()> {
-    call(link, SET_TSO, on.into()).with_context(|| format!("cannot change TSO of {link}"))?;
-    Ok(())
 }
 
 /// Lets the kernel merge what a link receives, or not.

@@ -157,7 +157,7 @@ const NO_LOCAL: Local = Local {
     port: 0,
     family: 0,
     pad: 0,
-    gro: 0,
+    detour: 0,
     resolver: 0,
     name: [0; 32],
 };

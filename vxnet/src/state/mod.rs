@@ -70,8 +70,8 @@ pub enum Id {
     Bridge(String),
     /// The always-up port of a bridge, by its own name.
     Anchor(String),
-    /// The veth pair on which stripped TCP segments are regrouped.
-    GroLink,
+    /// The way through a namespace of vxnet's in which the kernel takes VXLAN off.
+    Detour,
     /// The idle VXLAN device whose socket makes GRO join VXLAN packets.
     GroSocket,
     /// A link to a physical switch, by name: it takes frames for every address and VLAN.
@@ -127,8 +127,9 @@ pub enum Spec {
         mtu: u32,
         up: bool,
     },
-    /// Whether it does what it is for.
-    GroLink {
+    /// The UDP port of its VXLAN device, and whether it does what it is for.
+    Detour {
+        port: u16,
         works: bool,
     },
     /// Its UDP port, and whether the socket is open.
@@ -197,7 +198,7 @@ impl fmt::Display for Id {
             Self::Guard => write!(out, "bridge guard (nftables)"),
             Self::Bridge(name) => write!(out, "bridge {name}"),
             Self::Anchor(port) => write!(out, "anchor port {port}"),
-            Self::GroLink => write!(out, "GRO link {GRO_LINK}"),
+            Self::Detour => write!(out, "detour {DETOUR}"),
             Self::GroSocket => write!(out, "GRO socket {GRO_SOCKET}"),
             Self::Trunk(link) => write!(out, "trunk link {link}"),
             Self::Membership(link, group) => write!(out, "membership of {group} on {link}"),
@@ -233,10 +234,12 @@ impl fmt::Display for Id {
     }
 }
 
-/// Where stripped TCP segments enter the GRO link,
-pub const GRO_LINK: &str = "vx-gro";
-/// and where they come out, merged.
-pub const GRO_END: &str = "vx-gro-end";
+/// Where VXLAN packets enter the detour,
+pub const DETOUR: &str = "vx-detour";
+/// where they are in the namespace of vxnet's,
+pub const DETOUR_ROOM: &str = "vx-detour-room";
+/// and the VXLAN device where frames come out.
+pub const DETOUR_END: &str = "vx-detour-end";
 
 /// The VXLAN device that is there for its socket only.
 pub const GRO_SOCKET: &str = "vx-gro-socket";

@@ -96,7 +96,7 @@ fn rows() -> Snapshot {
             port: 4789,
             family: 4,
             pad: 0,
-            gro: 0,
+            detour: 0,
             name: name("hv1"),
         }),
         ports: [

@@ -74,7 +74,7 @@ fn a_trunk_is_a_link_that_serves_nothing_else() {
     for (name, message) in [
         ("eth0", "`eth0` is an uplink of the host already"),
         ("lo", "keeps for itself"),
-        ("vx-gro", "keeps for itself"),
+        ("vx-detour", "keeps for itself"),
         ("a/b", "the name"),
         ("0123456789abcdef", "16 bytes long"),
     ] {

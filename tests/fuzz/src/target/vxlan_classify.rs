@@ -56,7 +56,7 @@ pub(super) fn local(family: u8, underlay: VtepAddr, port: u16) -> Local {
         port,
         family,
         pad: 0,
-        gro: 0,
+        detour: 0,
         name: [0; 32],
     }
 }

@@ -131,7 +131,7 @@ pub(super) fn judge_in(segment: u32, flags: u32, frame: &[u8]) -> Verdict {
         port: 4789,
         family: 4,
         pad: 0,
-        gro: 0,
+        detour: 0,
         name: [0; 32],
     };
     let ethernet = Ethernet::parse(frame, 0).unwrap();

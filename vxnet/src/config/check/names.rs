@@ -121,7 +121,7 @@ mod tests {
         assert!(bridge_name("all").is_err());
         assert!(bridge_name("lo").is_err());
         assert!(bridge_name("vxa-10").is_err(), "the anchor of VNI 10");
-        assert!(bridge_name("vx-gro").is_err(), "the GRO link");
+        assert!(bridge_name("vx-detour").is_err(), "the way to the detour");
         assert!(bridge_name("lo0").is_ok());
         assert!(
             link_name("lo").is_ok(),

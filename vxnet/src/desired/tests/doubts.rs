@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     desired::doubts,
-    state::{GRO_END, GRO_LINK, Hook, Id, Spec},
+    state::{DETOUR, DETOUR_END, Hook, Id, Spec},
 };
 
 #[test]
@@ -56,13 +56,13 @@ fn a_port_that_somebody_has_is_told_while_the_user_wants_it() {
 
 #[test]
 fn a_link_of_someone_elses_with_the_name_of_ours_is_left_alone() {
-    for name in [GRO_LINK, GRO_END] {
+    for name in [DETOUR, DETOUR_END] {
         let fabric = red_fabric(4);
         let mut machine = Machine::new(4);
         let foreign = machine.add(name, "veth", None).ifindex;
-        machine.run(foreign, Hook::TcIngress, "vx_gro");
+        machine.run(foreign, Hook::TcIngress, "vx_detour");
         let state = of(&fabric, &machine);
-        assert!(!state.contains_key(&Id::GroLink), "{name}");
+        assert!(!state.contains_key(&Id::Detour), "{name}");
         assert!(
             !state.contains_key(&Id::Program(foreign, Hook::TcIngress)),
             "{name}"
@@ -70,10 +70,10 @@ fn a_link_of_someone_elses_with_the_name_of_ours_is_left_alone() {
         let Spec::Local(local) = &state[&Id::Local] else {
             panic!("no host row");
         };
-        assert_eq!(local.gro, 0, "{name}");
+        assert_eq!(local.detour, 0, "{name}");
         let doubts = doubts(&fabric, "host1", &machine.observed.facts);
         assert!(
-            doubts.iter().any(|doubt| doubt.contains(GRO_LINK)),
+            doubts.iter().any(|doubt| doubt.contains(DETOUR)),
             "{doubts:?}"
         );
     }

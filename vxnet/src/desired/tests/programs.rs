@@ -11,7 +11,7 @@ use crate::{
     desired::desired,
     model::{Fabric, Receive},
     plan::plan,
-    state::{GRO_END, GRO_LINK, GRO_SOCKET, Hook, Id, Program, Spec, State},
+    state::{DETOUR, DETOUR_END, GRO_SOCKET, Hook, Id, Program, Spec, State},
 };
 
 #[test]
@@ -75,23 +75,23 @@ fn xdp_is_disarmed_when_its_tc_program_is_gone() {
 }
 
 #[test]
-fn tcp_crosses_the_gro_link_only_while_its_other_end_takes_it() {
-    let gro = |state: &State| match &state[&Id::Local] {
-        Spec::Local(local) => local.gro,
+fn packets_take_the_detour_only_while_its_other_end_takes_them() {
+    let detour = |state: &State| match &state[&Id::Local] {
+        Spec::Local(local) => local.detour,
         _ => panic!("no host row"),
     };
     let fabric = red_fabric(4);
     let (mut machine, state) = settled(&fabric);
-    assert_eq!(gro(&state), machine.ifindex(GRO_LINK));
-    let end = machine.ifindex(GRO_END);
-    assert_eq!(program(&state, end, Hook::TcIngress), Some("vx_gro"));
+    assert_eq!(detour(&state), machine.ifindex(DETOUR));
+    let end = machine.ifindex(DETOUR_END);
+    assert_eq!(program(&state, end, Hook::TcIngress), Some("vx_detour"));
     let end = Id::Program(end, Hook::TcIngress);
     machine.observed.state.remove(&end);
     let state = of(&fabric, &machine);
-    assert_eq!(gro(&state), 0);
+    assert_eq!(detour(&state), 0);
     assert!(state.contains_key(&end), "it is put back");
-    machine.remove(GRO_LINK);
-    assert_eq!(gro(&of(&fabric, &machine)), 0);
+    machine.remove(DETOUR);
+    assert_eq!(detour(&of(&fabric, &machine)), 0);
 }
 
 #[test]

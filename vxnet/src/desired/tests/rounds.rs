@@ -38,7 +38,7 @@ fn at_first_only_what_needs_no_bridge() {
             "bridge guard (nftables)",
             "bridge br-red",
             "anchor port vxa-10",
-            "GRO link vx-gro",
+            "detour vx-detour",
             "address 192.168.124.1/24 on br-red",
             "host row",
             "VTEP row 1",
@@ -63,7 +63,7 @@ fn at_first_only_what_needs_no_bridge() {
         port: 4789,
         family: 4,
         pad: 0,
-        gro: 0,
+        detour: 0,
         resolver: 0,
         name: map::name("host1"),
     };

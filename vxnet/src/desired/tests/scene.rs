@@ -11,7 +11,7 @@ use vxnet_common::addr::{Mac, Vni};
 use crate::{
     model::{Fabric, Host, Network, Receive, Segment, VXLAN_PORT},
     plan::Op,
-    state::{GRO_END, GRO_LINK, GRO_SOCKET, Hook, Id, Link, Observed, Spec, State, anchor_names},
+    state::{DETOUR, DETOUR_END, GRO_SOCKET, Hook, Id, Link, Observed, Spec, State, anchor_names},
 };
 
 /// The links that every machine starts with.
@@ -116,7 +116,7 @@ impl Machine {
             ("vx_uplink", 12),
             ("vx_uplink_xdp", 13),
             ("vx_resolve", 14),
-            ("vx_gro", 15),
+            ("vx_detour", 15),
         ]);
         facts.can_match_bridge = true;
         machine
@@ -210,9 +210,9 @@ impl Machine {
                 }
                 self.link(port).mtu = *mtu;
             }
-            (Id::GroLink, Spec::GroLink { .. }) if self.observed.facts.link(GRO_LINK).is_none() => {
-                self.add(GRO_LINK, "veth", None).is_ours = true;
-                self.add(GRO_END, "veth", None).is_ours = true;
+            (Id::Detour, Spec::Detour { .. }) if self.observed.facts.link(DETOUR).is_none() => {
+                self.add(DETOUR, "veth", None).is_ours = true;
+                self.add(DETOUR_END, "veth", None).is_ours = true;
             }
             (Id::GroSocket, Spec::GroSocket { up, .. }) => {
                 if self.observed.facts.link(GRO_SOCKET).is_none() {
@@ -240,9 +240,9 @@ impl Machine {
                 self.remove(&port.replace("vxa", "vxp"));
                 self.remove(port);
             }
-            Id::GroLink => {
-                self.remove(GRO_END);
-                self.remove(GRO_LINK);
+            Id::Detour => {
+                self.remove(DETOUR_END);
+                self.remove(DETOUR);
             }
             Id::GroSocket => self.remove(GRO_SOCKET),
             _ => {}

@@ -17,8 +17,6 @@ use crate::state::Link;
 pub(in crate::host) struct Seen {
     pub(in crate::host) link: Link,
     pub(in crate::host) xdp_program: Option<u32>,
-    /// The longest super-packet that the link takes, in bytes.
-    pub(in crate::host) gso_max_size: Option<u32>,
     /// The UDP port of a VXLAN device.
     pub(in crate::host) vxlan_port: Option<u16>,
     /// vxnet made it, and let go of it because it had guests.
@@ -71,14 +69,12 @@ pub(super) fn seen(message: &LinkMessage) -> Seen {
         is_ethernet: message.header.link_layer_type == LinkLayerType::Ether,
         ..Link::default()
     };
-    let (mut xdp_program, mut gso_max_size) = (None, None);
-    let mut vxlan_port = None;
+    let (mut xdp_program, mut vxlan_port) = (None, None);
     let (mut former, mut is_left) = (None, false);
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
-            LinkAttribute::GsoMaxSize(size) => gso_max_size = Some(*size),
             LinkAttribute::Address(address) => {
                 link.mac = address.as_slice().try_into().map(Mac).unwrap_or_default();
             }
@@ -110,7 +106,6 @@ pub(super) fn seen(message: &LinkMessage) -> Seen {
     Seen {
         link,
         xdp_program,
-        gso_max_size,
         vxlan_port,
         is_left,
         former,

@@ -1,7 +1,7 @@
-//! Bulk TCP where XDP does not run: TC strips each packet, and GRO merges the segments once more.
+//! Bulk traffic where XDP does not run: super-packets reach taps by way of the detour.
 
 use anyhow::{Context as _, Result, ensure};
-use vxnet::state::GRO_LINK;
+use vxnet::state::DETOUR;
 use vxnet_tests::counters::link_counter;
 use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
@@ -52,27 +52,26 @@ fn bulk(lab: &Lab) -> Result<()> {
 }
 
 #[test]
-fn p17_tcp_is_regrouped_for_taps() -> Result<()> {
-    bulk(&lab("regroup", Family::V4, Wire::Mtu)?)
+fn p17_tcp_reaches_taps_in_super_packets() -> Result<()> {
+    bulk(&lab("detour", Family::V4, Wire::Mtu)?)
 }
 
 #[test]
-fn p17_tcp_is_regrouped_for_taps_behind_ipv6() -> Result<()> {
-    bulk(&lab("regroupsix", Family::V6, Wire::Mtu)?)
+fn p17_tcp_reaches_taps_in_super_packets_behind_ipv6() -> Result<()> {
+    bulk(&lab("detoursix", Family::V6, Wire::Mtu)?)
 }
 
-/// Super-packets that cross the wire whole are cut and merged anew: a tap would get them in small
-/// frames otherwise.
+/// So do those that cross the wire whole.
 #[test]
 fn attack10_p17_encapsulated_super_packets_reach_taps_whole() -> Result<()> {
-    bulk(&lab("regroupgso", Family::V4, Wire::Gso)?)
+    bulk(&lab("detourgso", Family::V4, Wire::Gso)?)
 }
 
-/// They are cut before they lose their outer header: what UDP super-packets are cut into afterwards
-/// still looks like a tunnel's packets.
+/// UDP's take the detour for every port: what they are cut into after a program stripped them still
+/// looks like a tunnel's packets.
 #[test]
 fn attack10_p17_encapsulated_super_packets_of_udp_arrive() -> Result<()> {
-    let lab = LabBuilder::new("regroupudp")
+    let lab = LabBuilder::new("detourudp")
         .wire(Wire::Gso)
         .every_host("receive = \"tc\"")
         .hypervisors(&[Kind::Kernel, switch()])
@@ -85,15 +84,17 @@ fn attack10_p17_encapsulated_super_packets_of_udp_arrive() -> Result<()> {
     for index in [1, 2] {
         let to = lab.guest("blue", 2, index)?;
         lab.wait_for_ping(from, to, Family::V4)?;
-        transfer::udp_segments(&from.netns, &to.netns, to.v4)?;
+        for size in [1000, 100, 10] {
+            transfer::udp_segments(&from.netns, &to.netns, to.v4, size)?;
+        }
     }
     Ok(())
 }
 
-/// A veth takes super-packets as they are: they need not be cut.
+/// A veth takes super-packets as they are: they need no detour.
 #[test]
 fn attack10_p17_encapsulated_super_packets_reach_veths_uncut() -> Result<()> {
-    let lab = LabBuilder::new("regroupno")
+    let lab = LabBuilder::new("detourno")
         .wire(Wire::Gso)
         .every_host("receive = \"tc\"")
         .hypervisors(&[Kind::Kernel, switch()])
@@ -104,19 +105,19 @@ fn attack10_p17_encapsulated_super_packets_reach_veths_uncut() -> Result<()> {
     let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
     lab.wait_for_ping(from, to, Family::V4)?;
     let host = &lab.hypervisor(2)?.netns;
-    let crossed = || link_counter(host, GRO_LINK, "tx", "packets");
+    let crossed = || link_counter(host, DETOUR, "tx", "packets");
     let before = crossed()?;
     let result = iperf::run(&lab.scope, &from.netns, &to.netns, to.v4, Load::Tcp, 2)?;
     // The handshake and what comes before the first super-packet.
     let cut = crossed()? - before;
-    ensure!(cut < 100, "{cut} segments crossed the GRO link: {result:?}");
+    ensure!(cut < 100, "{cut} packets took the detour: {result:?}");
     Ok(())
 }
 
 /// What enters the overlay has nothing to do with the host's own input filter, large or small.
 #[test]
 fn p17_an_input_filter_of_the_host_does_not_matter() -> Result<()> {
-    let lab = lab("regroupfw", Family::V4, Wire::Mtu)?;
+    let lab = lab("detourfw", Family::V4, Wire::Mtu)?;
     let host = &lab.hypervisor(2)?.netns;
     host.line("nft -f -")
         .stdin(
