@@ -196,6 +196,39 @@ fn commands_addresses_by_hand_stay_until_they_are_removed() -> Result<()> {
 }
 
 #[test]
+fn commands_addresses_are_loaded_all_or_none() -> Result<()> {
+    let mut lab = lab("load")?;
+    let port = lab.guest("blue", 1, 1)?.port.clone();
+    let vxnet = lab.vxnet(1)?;
+    let line =
+        |last: u8, place: &str| format!("52:54:00:98:00:{last:02x} --network blue {place}\n");
+    let here = format!("--port {port}");
+    let load = |text: String| vxnet.command(["fdb", "load", "-"]).stdin(text).run();
+    let all = || -> Result<usize> {
+        let rows = vxnet.rows("fdb show --network blue")?;
+        let manual = rows.iter().filter(|row| row["origin"] == "manual");
+        Ok(manual.count())
+    };
+    for (wrong, says) in [
+        (line(3, "--port nobody"), "-:3: there is no port"),
+        (line(3, ""), "-:3: the following required"),
+        (
+            "ff:ff:ff:ff:ff:ff\n".to_owned(),
+            "-:3: the following required",
+        ),
+    ] {
+        let text = line(1, &here) + &line(2, "--vtep 10.77.2.2") + &wrong;
+        let error = format!("{:#}", load(text).unwrap_err());
+        ensure!(error.contains(says), "{wrong}: {error}");
+        ensure!(all()? == 0, "{wrong}: some were added");
+    }
+    let told = load(line(1, &here) + "# a remark\n" + &line(2, "--vtep 10.77.2.2"))?;
+    ensure!(told.contains("2 addresses added"), "{told}");
+    ensure!(all()? == 2, "not both");
+    Ok(())
+}
+
+#[test]
 fn commands_verify_finds_every_frame_accounted_for() -> Result<()> {
     let mut lab = lab("verify")?;
     for number in [1, 2] {

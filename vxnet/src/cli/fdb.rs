@@ -1,6 +1,7 @@
 //! `vxnet fdb`.
 
 mod add;
+mod load;
 
 use std::{collections::BTreeMap, net::IpAddr, process::ExitCode};
 
@@ -42,6 +43,8 @@ pub(super) enum Command {
     },
     /// Say where an address is: it never ages and never moves
     Add(add::Add),
+    /// Add the addresses that a file lists, or none if one of them is wrong
+    Load(load::Load),
     /// Forget one address
     Del(add::Del),
     /// Forget learned addresses
@@ -111,6 +114,7 @@ pub(super) fn run(command: &Command, paths: &Paths) -> Result<ExitCode> {
             output::rows(*format, &rows)
         }
         Command::Add(args) => args.run(&view, &mut maps),
+        Command::Load(args) => args.run(&view, &mut maps),
         Command::Del(args) => args.run(&view, &mut maps),
         Command::Flush {
             filter,

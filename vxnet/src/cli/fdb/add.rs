@@ -80,8 +80,34 @@ impl Address {
     }
 }
 
+/// A row that may be written.
+pub(super) struct Checked {
+    key: FdbKey,
+    row: FdbEntry,
+    /// What the user should know.
+    note: Option<&'static str>,
+}
+
+impl Checked {
+    pub(super) fn write(&self, maps: &mut Maps) -> Result<()> {
+        maps.set_fdb(&self.key, &self.row)
+    }
+}
+
 impl Add {
     pub(super) fn run(&self, view: &View, maps: &mut Maps) -> Result<ExitCode> {
+        let checked = self.check(view, maps)?;
+        checked.write(maps)?;
+        let address = &self.address;
+        let note = checked.note.unwrap_or_default();
+        output::text(&format!(
+            "{} added to network {}\n{note}",
+            address.mac, address.network
+        ))
+    }
+
+    /// Checks that the address may be there.
+    pub(super) fn check(&self, view: &View, maps: &Maps) -> Result<Checked> {
         let address = &self.address;
         if address.mac.is_group() || address.mac.is_zero() {
             bail!("{} is no station's address", address.mac);
@@ -100,20 +126,24 @@ impl Add {
         } else {
             FdbEntry::fixed(at, holder, origin::MANUAL)
         };
-        maps.set_fdb(&key, &row)?;
-        let mut told = format!("{} added to network {}\n", address.mac, address.network);
         let port = view.ports.get(&holder).filter(|_| at == place::PORT);
-        if let Some(port) = port
-            && is_bound_elsewhere(holder, port, address.mac, &maps.allowed()?)
-        {
-            told.push_str(
-                "note: the port may only send from its `mac` in the fabric file: what this station \
-                 sends there is dropped (spoofed_mac)\n",
-            );
-        }
-        output::text(&told)
+        let is_bound = match port {
+            Some(port) if port.flags & port_flag::CHECK_MAC != 0 => {
+                is_bound_elsewhere(holder, port, address.mac, &maps.allowed()?)
+            }
+            _ => false,
+        };
+        Ok(Checked {
+            key,
+            row,
+            note: is_bound.then_some(BOUND),
+        })
     }
 }
+
+/// What a user should know who adds an address to a port that is bound to others.
+const BOUND: &str = "note: the port may only send from its `mac` in the fabric file: what this \
+                     station sends there is dropped (spoofed_mac)\n";
 
 /// Returns whether a port may send from its own addresses only, and this one is none of them.
 fn is_bound_elsewhere(port: u32, row: &Port, mac: Mac, allowed: &[AllowedKey]) -> bool {
