@@ -16,6 +16,7 @@ use crate::wire::{UPLINK, Underlay, router_link};
 pub(crate) fn make(shell: &Shell, underlay: &Underlay) -> Result<()> {
     let bridge = bridge_name(1);
     for (index, host) in underlay.hosts.iter().enumerate() {
+        without_netfilter(shell, host)?;
         shell.ip(host, &format!("link add {bridge} type bridge stp_state 0"))?;
         shell.ip(host, &format!("link set {UPLINK} master {bridge}"))?;
         shell.ip(host, &format!("link set {bridge} up"))?;
@@ -23,6 +24,19 @@ pub(crate) fn make(shell: &Shell, underlay: &Underlay) -> Result<()> {
             let (address, link) = (gateway(index + 1), router_link(index + 1));
             shell.ip(router, &format!("address add {address}/24 dev {link}"))?;
         }
+    }
+    Ok(())
+}
+
+/// Keeps bridges from calling netfilter for every packet: where the kernel has `br_netfilter`, it is
+/// on in every new namespace.
+pub(super) fn without_netfilter(shell: &Shell, host: &Netns) -> Result<()> {
+    let keys = host.line("ls /proc/sys/net/bridge").output()?.stdout;
+    let calls = keys
+        .split_whitespace()
+        .filter(|key| key.starts_with("bridge-nf-call-"));
+    for key in calls {
+        shell.sysctl(host, &format!("net.bridge.{key}"), "0")?;
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! Brvx: a Linux bridge and the kernel's VXLAN device on each host, set up in vxnet's favour
-//! nowhere: no outer checksums, the MTU of the others, no netfilter rules.
+//! nowhere: no outer checksums, the MTU of the others, no netfilter.
 
 use std::net::Ipv4Addr;
 
 use anyhow::Result;
 use vxnet_tests::netns::Netns;
 
-use crate::peer::{bridge_name, vni};
+use crate::peer::{bridge, bridge_name, vni};
 use crate::shell::Shell;
 use crate::wire::GUEST_MTU;
 
@@ -19,6 +19,7 @@ pub(crate) fn make(
     networks: usize,
     ageing: u32,
 ) -> Result<()> {
+    bridge::without_netfilter(shell, host)?;
     for network in 1..=networks {
         let (bridge, vni) = (bridge_name(network), vni(network));
         let device = format!("vx{vni}");
