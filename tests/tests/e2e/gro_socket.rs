@@ -77,12 +77,12 @@ fn attack5_packets_to_another_address_of_the_host_do_not_come_in_by_the_gro_sock
         "neighbour replace 10.99.0.2 lladdr {mac} dev evil nud permanent"
     ))?;
     let asked = || -> Result<u64> { Ok(Counters::read(&far)?.value("Icmp.InEchos")) };
-    let (echos, dropped) = (asked()?, lab.vxnet(2)?.drops("unknown_port")?);
+    let (echos, dropped) = (asked()?, lab.vxnet(2)?.drops("stray_vxlan")?);
     let reply = Ping::new([10, 99, 0, 2]).count(3).run(&near)?;
     ensure!(reply.received == 0, "{reply:?}");
     let vxnet = lab.vxnet(2)?;
     eventually(PATIENCE, || {
-        let now = vxnet.drops("unknown_port")?;
+        let now = vxnet.drops("stray_vxlan")?;
         ensure!(now >= dropped + 3, "{now} drops");
         Ok(())
     })?;

@@ -1,6 +1,7 @@
 //! One file per hook.
 
 mod detour;
+mod gro_socket;
 mod port;
 mod resolve;
 mod uplink;

@@ -98,9 +98,9 @@ pub(super) fn fill(
     if let Some(end) = observed.facts.link(DETOUR_END).filter(|end| end.is_ours) {
         program(state, end.ifindex, Hook::TcIngress, "vx_detour", observed);
     }
-    // What comes through it is of no port, and goes nowhere.
     if let Some(socket) = gro::socket_link(&observed.facts) {
-        program(state, socket.ifindex, Hook::TcIngress, "vx_port", observed);
+        let ifindex = socket.ifindex;
+        program(state, ifindex, Hook::TcIngress, "vx_gro_socket", observed);
     }
     Ok(())
 }

@@ -160,7 +160,10 @@ fn the_gro_socket_opens_behind_its_program_and_only_where_tc_receives() {
         assert_eq!(state.get(&Id::GroSocket), open, "{what}");
         if wanted {
             let link = machine.ifindex(GRO_SOCKET);
-            assert_eq!(program(&state, link, Hook::TcIngress), Some("vx_port"));
+            assert_eq!(
+                program(&state, link, Hook::TcIngress),
+                Some("vx_gro_socket")
+            );
             machine
                 .observed
                 .state
