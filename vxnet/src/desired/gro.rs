@@ -9,7 +9,7 @@ use crate::{
 /// Returns what the detour should be like, unless someone else's link bears one of its names: vxnet
 /// can do without it.
 pub(super) fn detour(fabric: &Fabric, networks: &[&Network], facts: &Facts) -> Option<Spec> {
-    let is_wanted = !networks.is_empty() && !is_detour_foreign(facts);
+    let is_wanted = !networks.is_empty() && !facts.no_vxlan && !is_detour_foreign(facts);
     is_wanted.then_some(Spec::Detour {
         port: fabric.port,
         works: true,
@@ -37,6 +37,7 @@ pub(super) fn socket(
     let is_wanted = host.gro_socket
         && networks.iter().any(|network| network.is_on_overlay())
         && underlay.receives_at_tc(facts)
+        && !facts.no_vxlan
         && facts.port_taken != Some(fabric.port)
         && found.is_none_or(|link| link.is_ours);
     is_wanted.then(|| Spec::GroSocket {
@@ -57,6 +58,13 @@ pub(super) fn doubts(fabric: &Fabric, host: &Host, facts: &Facts, doubts: &mut V
             "link {DETOUR} or {DETOUR_END} is not vxnet's: TCP that no XDP receives reaches VMs in \
              single frames until that link has another name"
         ));
+    }
+    if facts.no_vxlan {
+        doubts.push(
+            "the kernel makes no VXLAN devices (module vxlan): TCP that no XDP receives reaches VMs in \
+             single frames"
+                .into(),
+        );
     }
     if facts.link(GRO_SOCKET).is_some_and(|link| !link.is_ours) {
         doubts.push(format!(

@@ -12,7 +12,7 @@ use super::{
     floor::{self, Attachment},
     maps::Maps,
     membership,
-    netlink::{Netlink, Seen},
+    netlink::{self, Netlink, Seen},
     nft,
     object::Object,
     rows, sysctl, trunk,
@@ -38,6 +38,7 @@ pub struct Kernel {
     peers: BTreeSet<IpAddr>,
     xdp_refused: BTreeSet<u32>,
     port_taken: Option<u16>,
+    no_vxlan: bool,
     can_match_bridge: bool,
     /// What the last look found.
     last: Option<Facts>,
@@ -93,6 +94,7 @@ impl Kernel {
             peers: BTreeSet::new(),
             xdp_refused: BTreeSet::new(),
             port_taken: None,
+            no_vxlan: false,
             can_match_bridge: nft::can_match_bridge()?,
             last: None,
             force: false,
@@ -152,6 +154,7 @@ impl Kernel {
             left: self.left(),
             xdp_refused: self.xdp_refused.clone(),
             port_taken: self.port_taken,
+            no_vxlan: self.no_vxlan,
             programs: tags.unwrap_or_default(),
             can_match_bridge: self.can_match_bridge,
         })
@@ -254,7 +257,8 @@ impl Kernel {
                 self.netlink.set_anchor(bridge, port, *mtu).await
             }
             (Id::Detour, Spec::Detour { port, .. }) => {
-                detour::set(&self.paths, &self.netlink, *port).await
+                let set = detour::set(&self.paths, &self.netlink, *port).await;
+                self.without_vxlan(set).map(|_| ())
             }
             (Id::GroSocket, Spec::GroSocket { port, up }) => self.set_gro_socket(*port, *up).await,
             (Id::Trunk(link), Spec::Trunk { .. }) => {
@@ -310,10 +314,23 @@ impl Kernel {
 
     /// Makes the GRO socket, or remembers that somebody else has the port: vxnet can do without.
     async fn set_gro_socket(&mut self, port: u16, up: bool) -> Result<()> {
-        if !self.netlink.set_gro_socket(port, up).await? {
+        let set = self.netlink.set_gro_socket(port, up).await;
+        if self.without_vxlan(set)? == Some(false) {
             self.port_taken = Some(port);
         }
         Ok(())
+    }
+
+    /// Remembers that the kernel knows no VXLAN devices, if that is why something was not made: vxnet
+    /// can do without.
+    fn without_vxlan<T>(&mut self, made: Result<T>) -> Result<Option<T>> {
+        match made {
+            Err(error) if netlink::is_unknown_kind(&error) => {
+                self.no_vxlan = true;
+                Ok(None)
+            }
+            made => made.map(Some),
+        }
     }
 
     async fn remove_bridge(&mut self, name: &str) -> Result<()> {

@@ -316,6 +316,12 @@ impl Netlink {
     }
 }
 
+/// Returns whether the kernel does not know the kind of a link that it was to make.
+pub(super) fn is_unknown_kind(error: &anyhow::Error) -> bool {
+    let refused = |cause: &rtnetlink::Error| is(cause, libc::EOPNOTSUPP);
+    error.downcast_ref().is_some_and(refused)
+}
+
 /// Returns whether the kernel refused with that code of `errno`.
 fn is(error: &rtnetlink::Error, code: i32) -> bool {
     matches!(error, rtnetlink::Error::NetlinkError(message) if message.raw_code() == -code)

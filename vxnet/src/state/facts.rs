@@ -32,6 +32,8 @@ pub struct Facts {
     pub xdp_refused: BTreeSet<u32>,
     /// The UDP port that somebody else had when [`super::GRO_SOCKET`] wanted it.
     pub port_taken: Option<u16>,
+    /// The kernel makes no VXLAN devices.
+    pub no_vxlan: bool,
     /// Tags of the programs that this version of vxnet brings, by name.
     pub programs: BTreeMap<&'static str, u64>,
     /// The kernel can tell the bridge of a port in nftables (`meta ibrname`).

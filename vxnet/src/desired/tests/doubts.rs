@@ -55,6 +55,19 @@ fn a_port_that_somebody_has_is_told_while_the_user_wants_it() {
 }
 
 #[test]
+fn a_kernel_without_vxlan_devices_does() {
+    let (fabric, mut machine) = (red_fabric(4), Machine::new(4));
+    machine.observed.facts.no_vxlan = true;
+    let state = of(&fabric, &machine);
+    assert!(!state.contains_key(&Id::Detour) && !state.contains_key(&Id::GroSocket));
+    let doubts = doubts(&fabric, "host1", &machine.observed.facts);
+    assert!(
+        doubts.iter().any(|doubt| doubt.contains("module vxlan")),
+        "{doubts:?}"
+    );
+}
+
+#[test]
 fn a_link_of_someone_elses_with_the_name_of_ours_is_left_alone() {
     for name in [DETOUR, DETOUR_END] {
         let fabric = red_fabric(4);
