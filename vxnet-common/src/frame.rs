@@ -183,12 +183,28 @@ pub fn traffic_class(packet: &(impl Packet + ?Sized), ethertype: u16, offset: us
 /// a flow and decides which way it takes through the receiving host.
 #[inline(always)]
 pub fn is_tcp(packet: &(impl Packet + ?Sized), ethertype: u16, offset: usize) -> bool {
+    carries(packet, ethertype, offset, protocol::TCP)
+}
+
+/// Returns whether the frame's IP payload is UDP.
+#[inline(always)]
+pub fn is_udp(packet: &(impl Packet + ?Sized), ethertype: u16, offset: usize) -> bool {
+    carries(packet, ethertype, offset, protocol::UDP)
+}
+
+#[inline(always)]
+fn carries(
+    packet: &(impl Packet + ?Sized),
+    ethertype: u16,
+    offset: usize,
+    protocol: u8,
+) -> bool {
     match ethertype {
         ethertype::IPV4 => {
-            matches!(packet.read::<Ipv4Hdr>(offset), Some(ip) if ip.proto == protocol::TCP)
+            matches!(packet.read::<Ipv4Hdr>(offset), Some(ip) if ip.proto == protocol)
         }
         ethertype::IPV6 => {
-            matches!(packet.read::<Ipv6Hdr>(offset), Some(ip) if ip.next_hdr == protocol::TCP)
+            matches!(packet.read::<Ipv6Hdr>(offset), Some(ip) if ip.next_hdr == protocol)
         }
         _ => false,
     }

@@ -212,8 +212,7 @@ pub(crate) fn vtep_rx(vtep: u32, bytes: u32, now: u64) {
 /// How long one super-packet tells that others will come whole too, in nanoseconds.
 const WHOLE: u64 = 10_000_000_000;
 
-/// Returns whether super-packets of a peer come whole that are not TCP's, of which this one may be the
-/// first.
+/// Returns whether super-packets of UDP come whole from a peer, of which this one may be the first.
 #[inline(always)]
 pub(crate) fn comes_whole(vtep: u32, is_gso: bool, now: u64) -> bool {
     let Some(stats) = maps::VTEP_STATS.get_ptr_mut(vtep) else {

@@ -61,7 +61,9 @@ pub(crate) fn tunnelled<'a>(
     // The way depends on what is equal in every packet of a flow, and on the peer: packets that
     // took different ones would overtake each other.
     let is_tcp = frame::is_tcp(skb, frame.ethertype, payload);
-    let comes_whole = !is_tcp && account::comes_whole(vtep, is_gso, now);
+    // Of UDP only: nothing else is cut wrongly, and suppression listens to what comes natively.
+    let comes_whole =
+        frame::is_udp(skb, frame.ethertype, payload) && account::comes_whole(vtep, is_gso, now);
     let bytes = packet.end - packet.start;
     account::port_rx(uplink, bytes);
     account::vtep_rx(vtep, bytes, now);

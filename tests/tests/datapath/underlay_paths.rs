@@ -119,6 +119,15 @@ fn whole_super_packets_of_udp_take_the_detour() {
                 failures.push(format!("{seconds} s ago: {way:?} {outcome:?}"));
             }
         }
+        // Nothing but UDP does: suppression listens to ARP.
+        world.set_last_whole(ONE, world::now()? - SECOND)?;
+        let mut arp = inner;
+        arp[12..14].copy_from_slice(&[0x08, 0x06]);
+        let packet = world.family.arrives(ONE, &arp);
+        let (way, outcome) = from_underlay_by(world, Path::Detour, &packet)?;
+        if way != Way::LeftAlone {
+            failures.push(format!("ARP: {way:?} {outcome:?}"));
+        }
         world.set_last_whole(ONE, 0)?;
         Ok(failures)
     });

@@ -9,7 +9,9 @@ use crate::{
 /// Returns what the detour should be like, unless someone else's link bears one of its names: vxnet
 /// can do without it.
 pub(super) fn detour(fabric: &Fabric, networks: &[&Network], facts: &Facts) -> Option<Spec> {
-    let is_wanted = !networks.is_empty() && !facts.no_vxlan && !is_detour_foreign(facts);
+    let is_wanted = networks.iter().any(|network| network.is_on_overlay())
+        && !facts.no_vxlan
+        && !is_detour_foreign(facts);
     is_wanted.then_some(Spec::Detour {
         port: fabric.port,
         works: true,

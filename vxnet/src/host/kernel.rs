@@ -20,7 +20,9 @@ use super::{
 use crate::{
     plan::Op,
     reconcile::Host,
-    state::{Bridge, Facts, GRO_SOCKET, Guard, Hook, Id, Observed, Program, Spec, State},
+    state::{
+        Bridge, DETOUR_END, Facts, GRO_SOCKET, Guard, Hook, Id, Observed, Program, Spec, State,
+    },
 };
 use anyhow::{Context as _, Result};
 
@@ -303,6 +305,10 @@ impl Kernel {
             (Id::Address(link, net), _) => self.netlink.remove_address(link, *net).await,
             (Id::Program(ifindex, hook), _) => {
                 let link = self.links.get(ifindex).map(|seen| seen.link.name.as_str());
+                // What these take out of VXLAN must not reach the host's own stack.
+                if let Some(name @ (DETOUR_END | GRO_SOCKET)) = link {
+                    self.netlink.shut(name).await?;
+                }
                 attach::detach(&self.paths, *ifindex, link, *hook)
             }
             (id, _) => {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use rtnetlink::{
     LinkUnspec, LinkVeth, RouteMessageBuilder,
     packet_route::{
-        link::{InfoData, InfoVeth},
+        link::{InfoData, InfoVeth, LinkAttribute},
         route::{RouteScope, RouteType},
     },
 };
@@ -21,6 +21,9 @@ use crate::state::{DETOUR, DETOUR_END, DETOUR_ROOM};
 
 /// The largest MTU that a veth can have: super-packets of any network cross the detour.
 const LARGEST_MTU: u32 = 65_535;
+/// More than any super-packet, whose Ethernet header comes on top of the 64 KiB that GRO makes them:
+/// the kernel would cut what is longer before it enters.
+const LARGEST_GSO: u32 = 128 << 10;
 /// The VXLAN device sends nothing.
 const IDLE_MTU: u32 = 1500;
 /// `lo` is the first link of every namespace.
@@ -75,6 +78,14 @@ impl Netlink {
 
     /// Brings the ends on the host up.
     pub(in crate::host) async fn open_detour(&self) -> Result<()> {
+        let message = LinkUnspec::new_with_index(self.index(DETOUR).await?)
+            .append_extra_attribute(LinkAttribute::GsoMaxSize(LARGEST_GSO))
+            .append_extra_attribute(LinkAttribute::GsoIpv4MaxSize(LARGEST_GSO))
+            .build();
+        if let Err(error) = self.handle.link().set(message).execute().await {
+            // Kernels before 6.3 have one limit for both.
+            log::debug!("{DETOUR} keeps its limit of super-packets: {error}");
+        }
         for (name, mtu) in [(DETOUR, LARGEST_MTU), (DETOUR_END, IDLE_MTU)] {
             self.set_alias(name, OURS).await?;
             self.set_up_without_ipv6(name, mtu).await?;

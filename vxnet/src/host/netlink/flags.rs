@@ -32,6 +32,14 @@ impl Netlink {
         self.set_up(name, true).await
     }
 
+    /// Sets a link down, if it is there.
+    pub(in crate::host) async fn shut(&self, name: &str) -> Result<()> {
+        match self.find_bare(name).await? {
+            Some(_) => self.set_up(name, false).await,
+            None => Ok(()),
+        }
+    }
+
     /// Sets the MTU of a link.
     pub(in crate::host) async fn set_mtu(&self, name: &str, mtu: u32) -> Result<()> {
         let link = LinkUnspec::new_with_index(self.index(name).await?);

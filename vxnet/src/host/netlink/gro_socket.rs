@@ -32,7 +32,11 @@ impl Netlink {
         }
         if self.find_bare(GRO_SOCKET).await?.is_none() {
             let message = collecting(GRO_SOCKET, port).build();
-            self.handle.link().add(message).execute().await?;
+            match self.handle.link().add(message).execute().await {
+                // Open vSwitch makes one just like it, and there can be only one.
+                Err(error) if is(&error, libc::EEXIST) => return Ok(false),
+                added => added?,
+            }
             self.set_alias(GRO_SOCKET, OURS).await?;
         }
         if !up {
