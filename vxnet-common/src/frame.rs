@@ -193,12 +193,7 @@ pub fn is_udp(packet: &(impl Packet + ?Sized), ethertype: u16, offset: usize) ->
 }
 
 #[inline(always)]
-fn carries(
-    packet: &(impl Packet + ?Sized),
-    ethertype: u16,
-    offset: usize,
-    protocol: u8,
-) -> bool {
+fn carries(packet: &(impl Packet + ?Sized), ethertype: u16, offset: usize, protocol: u8) -> bool {
     match ethertype {
         ethertype::IPV4 => {
             matches!(packet.read::<Ipv4Hdr>(offset), Some(ip) if ip.proto == protocol)
