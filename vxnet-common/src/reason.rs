@@ -121,8 +121,6 @@ reasons! {
         "see `vxnet port show --detail` for the limit; raise `fdb-limit` in the portgroup if so many stations are right";
     BadNeighbour = 43, "bad_neighbour", "an ARP or neighbour discovery message that contradicts itself",
         "find the sender with `vxnet drop show --last --reason bad_neighbour`: its message names an address that no station has";
-    StrayVxlan = 44, "stray_vxlan", "a VXLAN packet that the host got, or took from another link, ended at the socket that vxnet has for GRO (not a drop of the switch)",
-        "nothing to do: the host has no VXLAN device for it; see `not_ours`, and who sends it with `vxnet drop show --last`";
 }
 
 impl Reason {
@@ -138,12 +136,7 @@ impl Reason {
     pub const fn is_notice(self) -> bool {
         matches!(
             self,
-            Self::NotOurs
-                | Self::FdbFull
-                | Self::Answered
-                | Self::MacFlap
-                | Self::FdbLimit
-                | Self::StrayVxlan
+            Self::NotOurs | Self::FdbFull | Self::Answered | Self::MacFlap | Self::FdbLimit
         )
     }
 }

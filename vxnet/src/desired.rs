@@ -38,7 +38,7 @@ pub fn desired(fabric: &Fabric, host: &str, observed: &Observed) -> Result<State
     if let Some(spec) = gro::detour(fabric, &networks, &observed.facts) {
         state.insert(Id::Detour, spec);
     }
-    if let Some(spec) = gro::socket(fabric, host, &networks, &underlay, observed) {
+    if let Some(spec) = gro::socket(fabric, host, &networks, &underlay, &observed.facts) {
         state.insert(Id::GroSocket, spec);
     }
     let guard = guard::guard(&networks, fabric, host, &underlay, &observed.facts);

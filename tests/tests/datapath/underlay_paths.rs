@@ -261,20 +261,6 @@ fn only_what_took_the_detour_comes_out_of_it() {
 }
 
 #[test]
-fn attack5_nothing_comes_in_by_the_gro_socket() {
-    check(|world| {
-        let before = world.counts()?;
-        let frame = tcp(v4(AT_ONE), v4(A), (1, 2), 3, b"from elsewhere");
-        let link = world.ifindex(PORT_A);
-        let run = test_run::tc(world.classifier("vx_gro_socket")?, link, &frame)?;
-        let counts = growth(&before, &world.counts()?);
-        let expected = [(Counter::Drop(NO_SLOT, Reason::StrayVxlan), 1)];
-        ensure!(run.action == 2 && counts == expected.into(), "{counts:?}");
-        Ok(Vec::new())
-    });
-}
-
-#[test]
 fn xdp_redirects_only_where_both_ends_can() {
     check(|world| {
         let packet = world.family.arrives(ONE, &datagram(AT_ONE, B));

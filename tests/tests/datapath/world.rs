@@ -147,13 +147,7 @@ impl World {
             loader.map_max_entries("FDB", rows);
         }
         let mut ebpf = loader.load(vxnet::host::object_bytes())?;
-        for name in [
-            "vx_detour",
-            "vx_gro_socket",
-            "vx_port",
-            "vx_resolve",
-            "vx_uplink",
-        ] {
+        for name in ["vx_detour", "vx_port", "vx_resolve", "vx_uplink"] {
             let program: &mut SchedClassifier = ebpf.program_mut(name).context(name)?.try_into()?;
             program.load().context(name)?;
         }

@@ -93,7 +93,6 @@ fn programs_stand_in_the_sections_of_their_hooks() {
     let expected = [
         ("vx_port", "tc"),
         ("vx_detour", "tc"),
-        ("vx_gro_socket", "tc"),
         ("vx_resolve", "tc"),
         ("vx_uplink", "tc"),
         ("vx_uplink_xdp", "xdp"),

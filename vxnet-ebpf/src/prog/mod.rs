@@ -1,7 +1,6 @@
 //! One file per hook.
 
 mod detour;
-mod gro_socket;
 mod port;
 mod resolve;
 mod uplink;

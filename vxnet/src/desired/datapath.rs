@@ -13,7 +13,7 @@ use vxnet_common::{
 };
 
 use super::{
-    anchor_id, gro, groups,
+    anchor_id, groups,
     ports::{self, Port, guests},
     segments::{self, Member, held},
     underlay::{Underlay, Uplink},
@@ -97,10 +97,6 @@ pub(super) fn fill(
     }
     if let Some(end) = observed.facts.link(DETOUR_END).filter(|end| end.is_ours) {
         program(state, end.ifindex, Hook::TcIngress, "vx_detour", observed);
-    }
-    if let Some(socket) = gro::socket_link(&observed.facts) {
-        let ifindex = socket.ifindex;
-        program(state, ifindex, Hook::TcIngress, "vx_gro_socket", observed);
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::underlay::Underlay;
 use crate::{
     model::{Fabric, Host, Network},
-    state::{DETOUR, DETOUR_END, Facts, GRO_SOCKET, Hook, Link, Observed, Spec},
+    state::{DETOUR, DETOUR_END, Facts, GRO_SOCKET, Spec},
 };
 
 /// Returns what the detour should be like, unless someone else's link bears one of its names: vxnet
@@ -26,31 +26,24 @@ fn is_detour_foreign(facts: &Facts) -> bool {
 }
 
 /// Returns what the GRO socket should be like, if there is to be one: where an uplink in use receives
-/// at TC. It opens once the program is there that nothing comes past.
+/// at TC.
 pub(super) fn socket(
     fabric: &Fabric,
     host: &Host,
     networks: &[&Network],
     underlay: &Underlay<'_>,
-    observed: &Observed,
+    facts: &Facts,
 ) -> Option<Spec> {
-    let facts = &observed.facts;
-    let found = facts.link(GRO_SOCKET);
     let is_wanted = host.gro_socket
         && networks.iter().any(|network| network.is_on_overlay())
         && underlay.receives_at_tc(facts)
         && !facts.no_vxlan
         && facts.port_taken != Some(fabric.port)
-        && found.is_none_or(|link| link.is_ours);
-    is_wanted.then(|| Spec::GroSocket {
+        && facts.link(GRO_SOCKET).is_none_or(|link| link.is_ours);
+    is_wanted.then_some(Spec::GroSocket {
         port: fabric.port,
-        up: found.is_some_and(|link| observed.runs(link.ifindex, Hook::TcIngress)),
+        up: true,
     })
-}
-
-/// Returns the device of the GRO socket, for its program.
-pub(super) fn socket_link(facts: &Facts) -> Option<&Link> {
-    facts.link(GRO_SOCKET).filter(|link| link.is_ours)
 }
 
 /// Adds what is doubtful about these links.

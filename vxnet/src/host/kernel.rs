@@ -262,7 +262,7 @@ impl Kernel {
                 let set = detour::set(&self.paths, &self.netlink, *port).await;
                 self.without_vxlan(set).map(|_| ())
             }
-            (Id::GroSocket, Spec::GroSocket { port, up }) => self.set_gro_socket(*port, *up).await,
+            (Id::GroSocket, Spec::GroSocket { port, .. }) => self.set_gro_socket(*port).await,
             (Id::Trunk(link), Spec::Trunk { .. }) => {
                 trunk::set(&self.paths, &self.netlink, link).await
             }
@@ -305,9 +305,9 @@ impl Kernel {
             (Id::Address(link, net), _) => self.netlink.remove_address(link, *net).await,
             (Id::Program(ifindex, hook), _) => {
                 let link = self.links.get(ifindex).map(|seen| seen.link.name.as_str());
-                // What these take out of VXLAN must not reach the host's own stack.
-                if let Some(name @ (DETOUR_END | GRO_SOCKET)) = link {
-                    self.netlink.shut(name).await?;
+                // What it takes out of VXLAN must not reach the host's own stack.
+                if link == Some(DETOUR_END) {
+                    self.netlink.shut(DETOUR_END).await?;
                 }
                 attach::detach(&self.paths, *ifindex, link, *hook)
             }
@@ -319,8 +319,8 @@ impl Kernel {
     }
 
     /// Makes the GRO socket, or remembers that somebody else has the port: vxnet can do without.
-    async fn set_gro_socket(&mut self, port: u16, up: bool) -> Result<()> {
-        let set = self.netlink.set_gro_socket(port, up).await;
+    async fn set_gro_socket(&mut self, port: u16) -> Result<()> {
+        let set = self.netlink.set_gro_socket(port).await;
         if self.without_vxlan(set)? == Some(false) {
             self.port_taken = Some(port);
         }

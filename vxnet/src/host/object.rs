@@ -24,9 +24,8 @@ pub const fn bytes() -> &'static [u8] {
 }
 
 /// Names of the programs in the object.
-pub(super) const PROGRAMS: [&str; 6] = [
+pub(super) const PROGRAMS: [&str; 5] = [
     "vx_detour",
-    "vx_gro_socket",
     "vx_port",
     "vx_resolve",
     "vx_uplink",

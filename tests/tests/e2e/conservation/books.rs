@@ -111,9 +111,9 @@ impl Bench {
             for reason in &kind.dropped {
                 *expected.entry(reason).or_default() += lost;
             }
-            for reason in &kind.noticed {
+            if let Some(reason) = kind.noticed {
                 *expected.entry(reason).or_default() += TIMES;
-                notices.insert(*reason);
+                notices.insert(reason);
             }
         }
         let mut counted: BTreeMap<&str, u64> = BTreeMap::new();

@@ -93,7 +93,7 @@ impl Kinds<'_> {
         for (what, outer) in [("another's group", foreign), ("no VXLAN", bare)] {
             let packet = outer.wrap(&self.frame(BEYOND, BROADCAST));
             self.add(what, Sender::Aside, packet, &[], &[], None);
-            self.last().noticed.push("not_ours");
+            self.last().noticed = Some("not_ours");
         }
         Ok(())
     }

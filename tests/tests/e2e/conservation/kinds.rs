@@ -38,7 +38,7 @@ pub(crate) struct Kind {
     /// Why a host drops it, or a copy of it, each time.
     pub(crate) dropped: Vec<&'static str>,
     /// What a host counts each time although nothing is lost.
-    pub(crate) noticed: Vec<&'static str>,
+    pub(crate) noticed: Option<&'static str>,
     /// Each comes from another address.
     pub(crate) varies: bool,
     /// Only some get through, to all that it reaches; the others are dropped.
@@ -107,7 +107,7 @@ impl<'a> Kinds<'a> {
             frame,
             reaches: reaches.collect(),
             dropped: dropped.into_iter().collect(),
-            noticed: Vec::new(),
+            noticed: None,
             varies: false,
             limited: false,
         });

@@ -206,7 +206,7 @@ impl Kinds<'_> {
             let (frame, message) = (tagged(&frame, HURRIED), tagged(&message, HURRIED));
             self.add(what, switch(), frame, &message, &[SWITCH], dropped);
         }
-        self.last().noticed.push("answered");
+        self.last().noticed = Some("answered");
         let full = tagged(&ethernet(PC, mac, ETHERTYPE_TEST, &[0x79; FULL]), VLAN);
         let what = "too big, not IP";
         self.add(what, switch(), full, &[], &[], Some("too_big"));

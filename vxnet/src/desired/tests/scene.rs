@@ -117,7 +117,6 @@ impl Machine {
             ("vx_uplink_xdp", 13),
             ("vx_resolve", 14),
             ("vx_detour", 15),
-            ("vx_gro_socket", 16),
         ]);
         facts.can_match_bridge = true;
         machine

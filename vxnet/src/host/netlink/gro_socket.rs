@@ -1,8 +1,7 @@
 //! The VXLAN device that is there for its socket.
 
 use anyhow::Result;
-use rtnetlink::LinkMessageBuilder;
-use rtnetlink::{LinkVxlan, packet_route::link::InfoVxlan};
+use rtnetlink::{LinkMessageBuilder, LinkVxlan, packet_route::link::InfoVxlan};
 
 use super::{Netlink, OURS, is};
 use crate::state::GRO_SOCKET;
@@ -22,36 +21,26 @@ pub(super) fn collecting(name: &str, port: u16) -> LinkMessageBuilder<LinkVxlan>
 impl Netlink {
     /// Makes the VXLAN device that makes GRO join VXLAN packets of any peer and VNI: the kernel does
     /// that where a VXLAN socket is bound to their port (`udp_gro_receive`). Packets reach it only if
-    /// nobody took them before, and then its program.
+    /// nobody took them before, and it takes no VNI (`vnifilter`), so that the kernel drops them.
     ///
-    /// `up` opens the socket. Returns whether the port was free.
-    pub(in crate::host) async fn set_gro_socket(&self, port: u16, up: bool) -> Result<bool> {
+    /// Returns whether the port was free.
+    pub(in crate::host) async fn set_gro_socket(&self, port: u16) -> Result<bool> {
         let found = self.find_bare(GRO_SOCKET).await?;
         if found.is_some_and(|seen| seen.vxlan_port != Some(port)) {
             self.remove_gro_socket().await?;
         }
         if self.find_bare(GRO_SOCKET).await?.is_none() {
-            let message = collecting(GRO_SOCKET, port).build();
-            match self.handle.link().add(message).execute().await {
-                // Open vSwitch makes one just like it, and there can be only one.
-                Err(error) if is(&error, libc::EEXIST) => return Ok(false),
-                added => added?,
-            }
+            let message = collecting(GRO_SOCKET, port)
+                .append_info_data(InfoVxlan::Vnifilter(true))
+                .build();
+            self.handle.link().add(message).execute().await?;
             self.set_alias(GRO_SOCKET, OURS).await?;
         }
-        if !up {
-            return self.set_up(GRO_SOCKET, false).await.map(|()| true);
-        }
         let opened = self.set_up_without_ipv6(GRO_SOCKET, IDLE_MTU).await;
-        match &opened {
-            Err(error)
-                if error
-                    .downcast_ref()
-                    .is_some_and(|error| is(error, libc::EADDRINUSE)) =>
-            {
-                Ok(false)
-            }
-            _ => opened.map(|()| true),
+        let is_taken = |error: &rtnetlink::Error| is(error, libc::EADDRINUSE);
+        match opened {
+            Err(error) if error.downcast_ref().is_some_and(is_taken) => Ok(false),
+            opened => opened.map(|()| true),
         }
     }
 
