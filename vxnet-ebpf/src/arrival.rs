@@ -58,8 +58,8 @@ pub(crate) fn tunnelled<'a>(
     let Some(frame) = Ethernet::parse(skb, start) else {
         return Err(Reason::BadOuter);
     };
-    // The way depends on what is equal in every packet of a flow, and on the peer: packets that
-    // took different ones would overtake each other.
+    // TCP's way depends only on what is equal in every segment of a flow and on the receiver, not on
+    // whether it comes whole: segments that took different ones would overtake each other.
     let is_tcp = frame::is_tcp(skb, frame.ethertype, payload);
     // Of UDP only: nothing else is cut wrongly, and suppression listens to what comes natively.
     let comes_whole =
@@ -79,7 +79,8 @@ pub(crate) fn tunnelled<'a>(
     ecn::decapsulate(skb, frame.ethertype, payload, packet.traffic_class)?;
     // Stripped by a program, a super-packet still looks like one of a tunnel: a tap gets it cut, and
     // what UDP is cut into is lost.
-    if local.detour != 0 && (comes_whole || is_tcp && !frame.dst.is_group() && !takes_any(to)) {
+    let gains = comes_whole || is_tcp && !frame.dst.is_group() && !takes_any(to);
+    if gains && detour::is_open(local, packet) {
         return detour::send(skb, local, packet, uplink).map(Arrival::Detour);
     }
     decap::strip(skb, packet, is_gso)?;

@@ -25,11 +25,22 @@ use crate::packet::{self, Bytes, Skb};
 const UDP: usize = UdpHdr::LEN + VxlanHdr::LEN;
 /// Where a UDP header has its checksum.
 const CHECKSUM: usize = 6;
-
 /// Where the source address stands in an IP header, and where an IPv4 header has its checksum.
 const SOURCE: usize = Ethernet::LEN + 12;
 const SOURCE_IPV6: usize = Ethernet::LEN + 8;
 const IP_CHECKSUM: usize = Ethernet::LEN + 10;
+
+/// Returns whether a packet can take the detour: if there is one, and the packet has no IP options,
+/// which the kernel may not like, and which none of us sends.
+#[inline(always)]
+pub(crate) fn is_open(local: &Local, packet: &Tunnelled) -> bool {
+    let ip = if local.family == 6 {
+        Ipv6Hdr::LEN
+    } else {
+        Ipv4Hdr::LEN
+    };
+    local.detour != 0 && packet.start as usize == Ethernet::LEN + ip + UDP
+}
 
 /// Sends an admitted packet on the detour, in which the kernel is to find nothing to object to. Its
 /// source is the uplink then, which is to pay for it if it is dropped.
@@ -40,15 +51,6 @@ pub(crate) fn send(
     packet: &Tunnelled,
     uplink: u32,
 ) -> Result<i32, Reason> {
-    let ip = if local.family == 6 {
-        Ipv6Hdr::LEN
-    } else {
-        Ipv4Hdr::LEN
-    };
-    // Who sends options is none of us, and the kernel may not like them.
-    if packet.start as usize != Ethernet::LEN + ip + UDP {
-        return Err(Reason::BadOuter);
-    }
     if prepare(skb.ctx.skb.skb, local, packet.start, packet.vni, uplink) == 0 {
         return Err(Reason::DecapFailed);
     }

@@ -28,9 +28,9 @@ use crate::fabric::{
 use crate::flood::copies;
 use crate::green::{GREEN_12, TRUNK, tag};
 use crate::outcome::Receiver::{Port, Vtep as ToVtep};
-use crate::receive::from_port;
+use crate::receive::{Path, Way, from_port, from_underlay_by};
 use crate::rows::{self, set_flood};
-use crate::world::World;
+use crate::world::{self, World};
 
 const MULTICAST: [u8; 6] = [1, 0, 0x5e, 0, 0, 9];
 
@@ -190,6 +190,28 @@ fn r7348_23_packets_to_the_group_are_received() {
             Case::passed("another_group", another).counts(Reason::NotOurs),
         ];
         Ok(on_uplink(world, ONE, &cases))
+    });
+}
+
+/// Nobody has joined the group where the detour leads: the packet is addressed to the host there.
+#[test]
+fn attack10_r7348_23_super_packets_to_the_group_take_the_detour() {
+    check(|world| {
+        use_group(world)?;
+        let family = world.family;
+        let mut failures = Vec::new();
+        for (dst, ports) in [(B, &[PORT_B][..]), (BROADCAST, &[PORT_A, PORT_B, PORT_C])] {
+            let inner = datagram(AT_ONE, dst);
+            let packet = Outer::new(family.peer(ONE), group(family), VNI_BLUE).wrap(&inner);
+            world.set_last_whole(ONE, world::now()?)?;
+            let (way, outcome) = from_underlay_by(world, Path::Detour, &packet)?;
+            let got = |port| outcome.delivered.get(&Port(port)) == Some(&vec![inner.clone()]);
+            if way != Way::Detoured || !ports.iter().all(|port| got(*port)) {
+                failures.push(format!("{way:?} {outcome:?}"));
+            }
+        }
+        world.set_last_whole(ONE, 0)?;
+        Ok(failures)
     });
 }
 

@@ -15,7 +15,7 @@ use vxnet_tests::frame::{BROADCAST, tcp};
 use crate::case::check;
 use crate::counters::{Counter, growth};
 use crate::fabric::{
-    A, AT_ONE, B, BLUE, C, GATEWAY_MAC, ONE, PORT_A, PORT_B, UPLINK, UPLINK_MAC, datagram,
+    A, AT_ONE, B, BLUE, C, Family, GATEWAY_MAC, ONE, PORT_A, PORT_B, UPLINK, UPLINK_MAC, datagram,
     datagram6, v4, v6,
 };
 use crate::outcome::Receiver;
@@ -170,7 +170,7 @@ fn attack10_tcp_takes_the_detour_to_taps_only() {
 /// The kernel takes VXLAN off more strictly than RFC 7348 asks for: what it would object to is put
 /// right before.
 #[test]
-fn r7348_05_r7348_14_reserved_bits_and_checksums_do_not_matter_on_the_detour() {
+fn r7348_05_r7348_15_reserved_bits_and_checksums_do_not_matter_on_the_detour() {
     check(|world| {
         let inner = tcp(v4(AT_ONE), v4(A), (1, 2), 3, b"segment");
         let clean = world.family.arrives(ONE, &inner);
@@ -256,6 +256,29 @@ fn only_what_took_the_detour_comes_out_of_it() {
             (Counter::Drop(NO_SLOT, Reason::StaleStrip), 1),
         ];
         ensure!(run.action == 2 && counts == expected.into(), "{counts:?}");
+        Ok(Vec::new())
+    });
+}
+
+/// The kernel's stack may not like them: nobody's IP packets with options are sent there.
+#[test]
+fn packets_with_ip_options_take_no_detour() {
+    check(|world| {
+        if world.family == Family::V6 {
+            return Ok(Vec::new());
+        }
+        let inner = tcp(v4(AT_ONE), v4(A), (1, 2), 3, b"segment");
+        let mut packet = world.family.arrives(ONE, &inner);
+        packet[14] = 0x46;
+        let total = u16::from_be_bytes([packet[16], packet[17]]) + 4;
+        packet[16..18].copy_from_slice(&total.to_be_bytes());
+        packet.splice(34..34, [1, 1, 1, 0]);
+        let (way, outcome) = from_underlay_by(world, Path::Detour, &packet)?;
+        let delivered = outcome.delivered.get(&Receiver::Port(PORT_A));
+        ensure!(
+            way == Way::LeftAlone && delivered == Some(&vec![inner]),
+            "{way:?} {outcome:?}"
+        );
         Ok(Vec::new())
     });
 }

@@ -124,8 +124,18 @@ fn f10_the_detour_is_mended() -> Result<()> {
             ),
             &format!("umount --lazy {}", room.display()),
         ] {
+            let index = || netns.ip("-o link show dev vx-detour-end");
+            let before = index()?;
             netns.line(damage).run()?;
             let mended = eventually(Duration::from_secs(10), || {
+                ensure!(index()? != before, "{damage}: the former device is there");
+                let mounts = std::fs::read_to_string("/proc/self/mounts")?;
+                let mounted = mounts.matches(&*room.to_string_lossy()).count();
+                ensure!(
+                    mounted == 1,
+                    "{damage}: {mounted} mounts on {}",
+                    room.display()
+                );
                 let near = netns.ip("-o link show dev vx-detour up")?;
                 ensure!(near.contains("LOWER_UP"), "{damage}: {near}");
                 let end = netns.ip("-o link show dev vx-detour-end up")?;

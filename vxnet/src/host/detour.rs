@@ -110,7 +110,7 @@ fn make_room(path: &Path) -> Result<File> {
     });
     if made.is_err() {
         // Nothing stays behind that would be taken for a namespace.
-        fs::remove_file(path).ok();
+        remove_room(path).ok();
     }
     made?;
     let room = File::open(path).with_context(|| format!("cannot open {shown}"))?;

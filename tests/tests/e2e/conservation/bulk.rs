@@ -14,8 +14,19 @@ use vxnet_tests::wait::eventually;
 
 use super::PATIENCE;
 
+/// How bulk TCP reaches a port.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// Joined behind XDP, which counted each segment.
+    Joined,
+    /// On the detour.
+    Detour,
+    /// As it came.
+    Itself,
+}
+
 /// Sends for a while, and checks that every segment is accounted for on both hosts.
-fn bulk(label: &str, receive: &str, wire: Wire, port: Port, joins: bool) -> Result<()> {
+fn bulk(label: &str, receive: &str, wire: Wire, port: Port, by: By) -> Result<()> {
     let mut lab = LabBuilder::new(label)
         .wire(wire)
         .hypervisors(&[Kind::Vxnet, Kind::Vxnet])
@@ -43,9 +54,11 @@ fn bulk(label: &str, receive: &str, wire: Wire, port: Port, joins: bool) -> Resu
     }
     let account = lab.vxnet(2)?.json("verify")?;
     let joined = account["merged"].as_u64().context("merged")?;
+    let detoured = link_counter(&lab.hypervisor(2)?.netns, DETOUR, "tx", "packets")?;
+    let (joins, detours) = (by == By::Joined, by == By::Detour);
     ensure!(
-        (joined > 1000) == joins,
-        "nothing to account for: {account}"
+        (joined > 1000) == joins && (detoured > 1000) == detours,
+        "{detoured} took the detour: {account}"
     );
     Ok(())
 }
@@ -59,20 +72,20 @@ fn lost_on_the_detour(lab: &Lab, number: usize) -> Result<u64> {
 
 #[test]
 fn conservation_of_bulk_tcp_merged_behind_xdp() -> Result<()> {
-    bulk("consxdp", "auto", Wire::Mtu, Port::Veth, true)
+    bulk("consxdp", "auto", Wire::Mtu, Port::Veth, By::Joined)
 }
 
 #[test]
 fn conservation_of_bulk_tcp_on_the_detour() -> Result<()> {
-    bulk("consgro", "tc", Wire::Mtu, Port::Tap, false)
+    bulk("consgro", "tc", Wire::Mtu, Port::Tap, By::Detour)
 }
 
 #[test]
 fn conservation_of_bulk_tcp_on_the_detour_that_comes_whole() -> Result<()> {
-    bulk("conscut", "tc", Wire::Gso, Port::Tap, false)
+    bulk("conscut", "tc", Wire::Gso, Port::Tap, By::Detour)
 }
 
 #[test]
 fn conservation_of_bulk_tcp_that_stays_whole() -> Result<()> {
-    bulk("conswhole", "tc", Wire::Gso, Port::Veth, false)
+    bulk("conswhole", "tc", Wire::Gso, Port::Veth, By::Itself)
 }
