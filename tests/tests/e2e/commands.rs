@@ -216,6 +216,7 @@ fn commands_addresses_are_loaded_all_or_none() -> Result<()> {
             "ff:ff:ff:ff:ff:ff\n".to_owned(),
             "-:3: the following required",
         ),
+        (line(1, &here), "-:3: line 1 has that address too"),
     ] {
         let text = line(1, &here) + &line(2, "--vtep 10.77.2.2") + &wrong;
         let error = format!("{:#}", load(text).unwrap_err());

@@ -82,10 +82,10 @@ impl Address {
 
 /// A row that may be written.
 pub(super) struct Checked {
-    key: FdbKey,
+    pub(super) key: FdbKey,
     row: FdbEntry,
     /// What the user should know.
-    note: Option<&'static str>,
+    pub(super) note: Option<&'static str>,
 }
 
 impl Checked {

@@ -1,12 +1,13 @@
 //! `vxnet fdb load`: many addresses at once.
 
 use std::{
+    collections::{BTreeSet, HashMap},
     fs, io,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
 use super::{View, add::Add};
@@ -32,16 +33,26 @@ impl Load {
     pub(super) fn run(&self, view: &View, maps: &mut Maps) -> Result<ExitCode> {
         let (name, text) = read(&self.file)?;
         let mut checked = Vec::new();
+        let mut places = HashMap::new();
         for (number, add) in lines(&text).map_err(|error| error.in_file(&name))? {
             let row = add.check(view, maps);
-            checked.push(row.map_err(|error| anyhow!("{name}:{number}: {error:#}"))?);
+            let row = row.map_err(|error| anyhow!("{name}:{number}: {error:#}"))?;
+            if let Some(other) = places.insert(row.key, number) {
+                bail!("{name}:{number}: line {other} has that address too");
+            }
+            checked.push(row);
         }
         // Not one before all are known to be fine.
         for (done, row) in checked.iter().enumerate() {
             row.write(maps)
                 .with_context(|| format!("only {done} of {} were added", checked.len()))?;
         }
-        output::text(&format!("{} addresses added\n", checked.len()))
+        let mut told = format!("{} addresses added\n", checked.len());
+        let notes: BTreeSet<_> = checked.iter().filter_map(|row| row.note).collect();
+        for note in notes {
+            told.push_str(note);
+        }
+        output::text(&told)
     }
 }
 
