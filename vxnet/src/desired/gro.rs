@@ -11,6 +11,7 @@ use crate::{
 pub(super) fn detour(fabric: &Fabric, networks: &[&Network], facts: &Facts) -> Option<Spec> {
     let is_wanted = networks.iter().any(|network| network.is_on_overlay())
         && !facts.no_vxlan
+        && facts.no_room.is_none()
         && !is_detour_foreign(facts);
     is_wanted.then_some(Spec::Detour {
         port: fabric.port,
@@ -60,6 +61,12 @@ pub(super) fn doubts(fabric: &Fabric, host: &Host, facts: &Facts, doubts: &mut V
              single frames"
                 .into(),
         );
+    }
+    if let Some(refusal) = &facts.no_room {
+        doubts.push(format!(
+            "{refusal}: TCP that no XDP receives reaches VMs in single frames; it is tried again when \
+             the daemon starts"
+        ));
     }
     if facts.link(GRO_SOCKET).is_some_and(|link| !link.is_ours) {
         doubts.push(format!(

@@ -15,6 +15,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 use nix::{
+    errno::Errno,
     mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, setns, unshare},
     sys::statfs::{NSFS_MAGIC, statfs},
@@ -82,6 +83,12 @@ pub(super) async fn set(paths: &Paths, netlink: &Netlink, port: u16) -> Result<(
 pub(super) async fn remove(paths: &Paths, netlink: &Netlink) -> Result<()> {
     netlink.remove_detour().await?;
     remove_room(&room(paths))
+}
+
+/// Returns whether the kernel refuses to make, mount or enter a namespace: it lacks the feature, or
+/// this process the privilege, or there are too many.
+pub(super) fn is_refusal(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Errno>().is_some()
 }
 
 /// Makes a namespace that takes everything, and mounts it.

@@ -41,6 +41,7 @@ pub struct Kernel {
     xdp_refused: BTreeSet<u32>,
     port_taken: Option<u16>,
     no_vxlan: bool,
+    no_room: Option<String>,
     can_match_bridge: bool,
     /// What the last look found.
     last: Option<Facts>,
@@ -97,6 +98,7 @@ impl Kernel {
             xdp_refused: BTreeSet::new(),
             port_taken: None,
             no_vxlan: false,
+            no_room: None,
             can_match_bridge: nft::can_match_bridge()?,
             last: None,
             force: false,
@@ -157,6 +159,7 @@ impl Kernel {
             xdp_refused: self.xdp_refused.clone(),
             port_taken: self.port_taken,
             no_vxlan: self.no_vxlan,
+            no_room: self.no_room.clone(),
             programs: tags.unwrap_or_default(),
             can_match_bridge: self.can_match_bridge,
         })
@@ -260,7 +263,7 @@ impl Kernel {
             }
             (Id::Detour, Spec::Detour { port, .. }) => {
                 let set = detour::set(&self.paths, &self.netlink, *port).await;
-                self.without_vxlan(set).map(|_| ())
+                self.without_detour(set)
             }
             (Id::GroSocket, Spec::GroSocket { port, .. }) => self.set_gro_socket(*port).await,
             (Id::Trunk(link), Spec::Trunk { .. }) => {
@@ -325,6 +328,18 @@ impl Kernel {
             self.port_taken = Some(port);
         }
         Ok(())
+    }
+
+    /// Remembers that the kernel refuses the namespace of the detour, if that is why it was not made:
+    /// vxnet can do without.
+    fn without_detour(&mut self, made: Result<()>) -> Result<()> {
+        match made {
+            Err(error) if detour::is_refusal(&error) => {
+                self.no_room = Some(format!("{error:#}"));
+                Ok(())
+            }
+            made => self.without_vxlan(made).map(|_| ()),
+        }
     }
 
     /// Remembers that the kernel knows no VXLAN devices, if that is why something was not made: vxnet

@@ -34,6 +34,8 @@ pub struct Facts {
     pub port_taken: Option<u16>,
     /// The kernel makes no VXLAN devices.
     pub no_vxlan: bool,
+    /// Why there can be no detour, if the kernel refused a namespace for it.
+    pub no_room: Option<String>,
     /// Tags of the programs that this version of vxnet brings, by name.
     pub programs: BTreeMap<&'static str, u64>,
     /// The kernel can tell the bridge of a port in nftables (`meta ibrname`).

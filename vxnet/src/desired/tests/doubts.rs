@@ -68,6 +68,18 @@ fn a_kernel_without_vxlan_devices_does() {
 }
 
 #[test]
+fn a_kernel_that_refuses_a_namespace_does_too() {
+    let (fabric, mut machine) = (red_fabric(4), Machine::new(4));
+    machine.observed.facts.no_room = Some("cannot make a network namespace: ENOSPC".into());
+    assert!(!of(&fabric, &machine).contains_key(&Id::Detour));
+    let doubts = doubts(&fabric, "host1", &machine.observed.facts);
+    assert!(
+        doubts.iter().any(|doubt| doubt.contains("ENOSPC")),
+        "{doubts:?}"
+    );
+}
+
+#[test]
 fn a_link_of_someone_elses_with_the_name_of_ours_is_left_alone() {
     for name in [DETOUR, DETOUR_END] {
         let fabric = red_fabric(4);
