@@ -70,12 +70,14 @@ fn next_hop_the_router_gets_a_new_mac_and_says_so() -> Result<()> {
 #[test]
 fn next_hop_the_router_gets_a_new_mac_on_an_ipv6_underlay() -> Result<()> {
     let lab = lab("garpsix", Family::V6)?;
+    // The new address is told in an unsolicited advertisement (RFC 4861 section 7.2.6). What the
+    // router asks for by itself will not do: it may ask for a frame that it forwards, and then with
+    // its link-local address.
+    lab.router.sysctl("net.ipv6.conf.hv1.ndisc_notify", "1")?;
     across(&lab, || {
-        lab.router.ip("link set hv1 address 02:00:00:00:77:02")?;
-        // A solicitation that carries the new address: as a router's NA would.
-        lab.router.ip("neighbour flush dev hv1")?;
-        lab.router.line("ping -6 -c 1 -W 1 fd77:1::2").output()?;
-        Ok(())
+        lab.router
+            .ip("link set hv1 address 02:00:00:00:77:02")
+            .map(drop)
     })?;
     Ok(())
 }
