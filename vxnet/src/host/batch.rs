@@ -1,5 +1,5 @@
-//! Reading a hash map thousands of rows a call (`BPF_MAP_LOOKUP_BATCH`): one by one, a million rows
-//! take seconds, and the daemon looks every few.
+//! Reading a map thousands of rows a call (`BPF_MAP_LOOKUP_BATCH`): one by one, a million rows take
+//! seconds, and the daemon looks every few.
 
 use std::{
     io,
@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use aya::{Pod, maps::MapData};
+use aya::{
+    Pod,
+    maps::{IterableMap, MapData},
+};
 
 /// The command of `bpf(2)`.
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
@@ -29,9 +32,13 @@ struct Attributes {
     flags: u64,
 }
 
-/// Returns all rows of a hash map with keys `K` and values `V`, in no order. Rows that come and go
-/// meanwhile may be missing.
-pub(super) fn rows<K: Pod, V: Pod>(map: &MapData) -> Result<Vec<(K, V)>> {
+/// Returns the rows of a map that are wanted: those of an array in order, those of a hash map in
+/// none. Rows that come and go meanwhile may be missing.
+pub(super) fn rows<K: Pod, V: Pod>(
+    map: &impl IterableMap<K, V>,
+    wanted: impl Fn(&K, &V) -> bool,
+) -> Result<Vec<(K, V)>> {
+    let map: &MapData = map.map();
     let info = map.info()?;
     // The kernel writes as many bytes as the map says.
     if info.key_size() as usize != size_of::<K>() || info.value_size() as usize != size_of::<V>() {
@@ -83,7 +90,8 @@ pub(super) fn rows<K: Pod, V: Pod>(map: &MapData) -> Result<Vec<(K, V)>> {
             keys.set_len(count);
             values.set_len(count);
         }
-        rows.extend(keys.into_iter().zip(values));
+        let read = keys.into_iter().zip(values);
+        rows.extend(read.filter(|(key, row)| wanted(key, row)));
         if last {
             return Ok(rows);
         }

@@ -53,9 +53,6 @@ pub struct Maps {
     pub(super) vtep_slots: HashMap<MapData, VtepAddr, u32>,
     pub(super) vtep_stats: PerCpuArray<MapData, VtepStats>,
     pub(super) fdb: HashMap<MapData, FdbKey, FdbEntry>,
-    /// The same maps, to be read in batches.
-    fdb_rows: MapData,
-    held_rows: MapData,
 }
 
 impl Maps {
@@ -111,8 +108,6 @@ impl Maps {
             vtep_slots: hash(&folder, "VTEP_SLOTS")?,
             vtep_stats: per_cpu(&folder, "VTEP_STATS")?,
             fdb: hash(&folder, "FDB")?,
-            fdb_rows: open::<FdbKey, FdbEntry>(&folder, "FDB")?,
-            held_rows: open::<HeldKey, FdbKey>(&folder, "HELD")?,
         })
     }
 
@@ -139,9 +134,7 @@ impl Maps {
 
     /// Returns all rows of `FDB`, expired ones included.
     pub fn fdb(&self) -> Result<Vec<(FdbKey, FdbEntry)>> {
-        let mut rows = batch::rows(&self.fdb_rows)?;
-        rows.sort_unstable_by_key(|(key, _)| *key);
-        Ok(rows)
+        entries(&self.fdb)
     }
 
     /// Returns a port's row of `PORT_VLANS`.
@@ -200,7 +193,7 @@ impl Maps {
 
     /// Returns the addresses in the places of all rings, in no order.
     pub fn all_held(&self) -> Result<Vec<(HeldKey, FdbKey)>> {
-        batch::rows(&self.held_rows)
+        batch::rows(&self.held, |_, _| true)
     }
 
     /// Returns the address in one place of a ring.
@@ -307,31 +300,16 @@ pub(super) fn absent_is_fine(result: Result<(), MapError>) -> Result<()> {
     }
 }
 
-/// Returns all rows of a hash map. Rows that the kernel removes meanwhile are left out.
+/// Returns all rows of a hash map, in order. Rows that come and go meanwhile may be missing.
 pub(super) fn entries<K: Pod + Ord, V: Pod>(map: &HashMap<MapData, K, V>) -> Result<Vec<(K, V)>> {
-    let mut entries = Vec::new();
-    for entry in map {
-        match entry {
-            Ok(entry) => entries.push(entry),
-            Err(MapError::KeyNotFound) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    // A removal during the walk restarts it, so a row can come twice.
-    entries.sort_by_key(|(key, _)| *key);
-    entries.dedup_by_key(|(key, _)| *key);
+    let mut entries = batch::rows(map, |_, _| true)?;
+    entries.sort_unstable_by_key(|(key, _)| *key);
     Ok(entries)
 }
 
+/// Returns the rows of an array in use, with their slots. No row is in slot 0.
 fn rows<V: Pod>(map: &Array<MapData, V>, used: impl Fn(&V) -> bool) -> Result<Vec<(u32, V)>> {
-    let mut rows = Vec::new();
-    for slot in 1..map.len() {
-        let row = map.get(&slot, 0)?;
-        if used(&row) {
-            rows.push((slot, row));
-        }
-    }
-    Ok(rows)
+    batch::rows(map, |slot, row| *slot != 0 && used(row))
 }
 
 fn open<K, V>(folder: &Path, name: &str) -> Result<MapData> {
