@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use vxnet_tests::counters::Counters;
 
 use crate::bed::Bed;
+use crate::case::queued::Queued;
 use crate::case::round_trip::connect;
 use crate::case::{Figure, Meter, Pace};
 use crate::machine;
@@ -23,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Counts bits of payload at the receiving socket.
 pub(crate) fn run(bed: &Bed, ports: Kind, pace: Pace) -> Result<Figure> {
     let (from, to) = (bed.station(ports, 1)?, bed.station(ports, 2)?);
+    let _queued = Queued::new([from, to])?;
     let (mut sender, mut receiver) = connect(from, to)?;
     let before = Counters::read(&to.netns)?;
     let learned_before = Counters::read(&from.netns)?;
@@ -42,12 +44,14 @@ pub(crate) fn run(bed: &Bed, ports: Kind, pace: Pace) -> Result<Figure> {
     });
     let (reading, again) = reading?;
     let after = Counters::read(&to.netns)?;
-    let learned = Counters::read(&from.netns)?.since(&learned_before, "TcpExt.TCPSACKReorder");
+    let learned_after = Counters::read(&from.netns)?;
+    let learned = |name| learned_after.since(&learned_before, name) as f64;
     let since = |name| after.since(&before, name) as f64;
     let mut extras = vec![
-        ("segments", since("Tcp.InSegs")),
+        // The receiver's `InSegs` counts what GRO has merged as one.
+        ("segments", learned("Tcp.OutSegs")),
         ("out_of_order", since("TcpExt.TCPOFOQueue")),
-        ("sack_reorder", learned as f64),
+        ("sack_reorder", learned("TcpExt.TCPSACKReorder")),
         ("retransmits", f64::from(again)),
     ];
     if let (Some(cable), Some(before)) = (to.cable(), carried) {

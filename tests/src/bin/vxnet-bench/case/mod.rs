@@ -5,6 +5,7 @@ pub(crate) mod bulk_udp;
 pub(crate) mod cost;
 mod datagrams;
 pub(crate) mod inject;
+mod queued;
 pub(crate) mod round_trip;
 pub(crate) mod udp;
 
