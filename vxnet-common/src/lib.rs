@@ -3,7 +3,7 @@
 //! Nothing here does I/O and nothing allocates, so that the same code runs in the kernel, in the
 //! CLI and in unit tests: addresses ([`addr`]), the layout of every map ([`map`]), the only list
 //! of drop codes ([`reason`]), the wire formats ([`frame`], [`ipv6`], [`vxlan`], [`outer`],
-//! [`ecn`], [`checksum`], [`loop_probe`]), the forwarding decision ([`forward`]) with the learning
+//! [`ecn`], [`checksum`], [`flow`], [`loop_probe`]), the forwarding decision ([`forward`]) with the learning
 //! rule ([`learn`]), what frames say of addresses ([`neighbour`]) and may say ([`security`]), and
 //! what the sender of a frame that does not fit is told ([`too_big`]).
 #![no_std]
@@ -12,6 +12,7 @@ pub mod addr;
 pub mod checksum;
 pub mod ecn;
 pub mod event;
+pub mod flow;
 pub mod forward;
 pub mod frame;
 pub mod gso;

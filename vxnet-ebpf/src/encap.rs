@@ -52,7 +52,7 @@ impl Departure {
             fields: Fields {
                 inner_len: skb.len(),
                 traffic_class: class,
-                source_port: outer::source_port(skb.flow_hash()),
+                source_port: outer::source_port(skb.flow_hash(frame.ethertype)),
                 vni,
             },
             inner: skb.read(0)?,

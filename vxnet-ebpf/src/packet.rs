@@ -8,7 +8,7 @@ use aya_ebpf::{
     EbpfContext as _,
     bindings::{__sk_buff, BPF_F_INGRESS, BPF_F_TUNINFO_IPV6, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC},
     helpers::{
-        bpf_clone_redirect, bpf_get_hash_recalc, bpf_redirect, bpf_skb_adjust_room,
+        bpf_clone_redirect, bpf_get_hash_recalc, bpf_redirect, bpf_set_hash, bpf_skb_adjust_room,
         bpf_skb_change_tail, bpf_skb_get_tunnel_key, bpf_skb_load_bytes, bpf_skb_vlan_pop,
         bpf_skb_vlan_push,
     },
@@ -16,6 +16,7 @@ use aya_ebpf::{
 };
 use network_types::ip::Ipv6Hdr;
 use vxnet_common::{
+    flow,
     frame::{Ethernet, Packet, PacketMut, Wire, ethertype},
     ipv6::{self, Upper},
     meta::Stripped,
@@ -194,11 +195,25 @@ impl Skb {
         Some((key.id, source))
     }
 
-    /// Returns the hash of the packet's flow.
+    /// Returns the hash of the packet's flow: what the kernel already has, or our own where that can
+    /// be had for less than the kernel's dissection. The packet keeps it for the queues of its way.
     #[inline(always)]
-    pub(crate) fn flow_hash(&self) -> u32 {
-        // SAFETY: the helper takes the context of a TC program.
-        unsafe { bpf_get_hash_recalc(self.raw()) }
+    pub(crate) fn flow_hash(&self, ether_type: u16) -> u32 {
+        // SAFETY: as for `ifindex`.
+        let known = unsafe { (*self.raw()).hash };
+        if known != 0 {
+            return known;
+        }
+        // SAFETY: the helpers take the context of a TC program.
+        unsafe {
+            match flow::hash(self, ether_type, Ethernet::LEN) {
+                Some(hash) => {
+                    bpf_set_hash(self.raw(), hash);
+                    hash
+                }
+                None => bpf_get_hash_recalc(self.raw()),
+            }
+        }
     }
 
     /// Returns what the XDP program of the same uplink left, if it stripped the frame.

@@ -53,6 +53,7 @@ const HELPERS: &[(i32, &str)] = &[
     (39, "skb_pull_data"),
     (43, "skb_change_head"),
     (44, "xdp_adjust_head"),
+    (48, "set_hash"),
     (50, "skb_adjust_room"),
     (51, "redirect_map"),
     (54, "xdp_adjust_meta"),
