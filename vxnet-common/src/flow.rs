@@ -105,17 +105,17 @@ mod tests {
 
     #[test]
     fn every_bit_of_addresses_ports_and_protocol_counts() {
-        for at in 12..24 {
+        for (at, byte) in V4.iter().enumerate().skip(12) {
             for bit in 0..8 {
-                let other = of4(&with(&V4, at, V4[at] ^ 1 << bit));
+                let other = of4(&with(&V4, at, byte ^ 1 << bit));
                 assert!(other.is_some() && other != of4(&V4), "bit {bit} of {at}");
             }
         }
         assert_ne!(of4(&with(&V4, 9, 6)), of4(&V4));
         let v6 = v6();
-        for at in 8..44 {
+        for (at, byte) in v6.iter().enumerate().take(44).skip(8) {
             for bit in 0..8 {
-                let other = of6(&with(&v6, at, v6[at] ^ 1 << bit));
+                let other = of6(&with(&v6, at, byte ^ 1 << bit));
                 assert!(other.is_some() && other != of6(&v6), "bit {bit} of {at}");
             }
         }
