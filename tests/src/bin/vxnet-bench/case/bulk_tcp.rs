@@ -24,11 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Counts bits of payload at the receiving socket.
 pub(crate) fn run(bed: &Bed, ports: Kind, pace: Pace) -> Result<Figure> {
     let (from, to) = (bed.station(ports, 1)?, bed.station(ports, 2)?);
-    // Open vSwitch's sockets take no frames that GRO has merged.
-    let _queued = match bed.spec.peer.is_ovs() {
-        true => None,
-        false => Some(Queued::new([from, to])?),
-    };
+    let _queued = Queued::new(from, to)?;
     let (mut sender, mut receiver) = connect(from, to)?;
     let before = Counters::read(&to.netns)?;
     let learned_before = Counters::read(&from.netns)?;

@@ -1,55 +1,55 @@
-//! Veths that receive through a queue of their own for a while.
+//! Veths whose frames one CPU takes in for a while.
 //!
-//! By default a veth hands a frame to the backlog of the CPU that sends it. A TCP flow is sent from
-//! two CPUs, that of the sender and the one where acknowledgements come in, and so is out of order
-//! before any switch has seen it: a bare veth without a switch shows it. With GRO on, a veth has a
-//! queue that one CPU at a time empties (`veth_xdp_rx` in the kernel's `veth.c`), as a NIC has, and
-//! what is out of order at the receiver is the switch's doing.
+//! A veth puts a frame into the backlog of the CPU that sends it (`netif_rx` in the kernel's
+//! `veth.c`; its own queue is for who has no TSO). A TCP flow is sent from two CPUs, that of the
+//! sender and the one where acknowledgements come in, so that two backlogs race through all hops: a
+//! bare veth without any switch puts flows out of order. A NIC has a queue for a flow, which one CPU
+//! empties. Receive packet steering (`rps_cpus`) gives veths the like.
 
 use anyhow::{Context as _, Result};
+use vxnet_tests::command::Cmd;
 use vxnet_tests::netns::Netns;
 
+use crate::machine;
 use crate::station::{Kind, Station};
 
-/// The links that were changed; they are as before when this goes.
+/// The ports that were changed; they are as before when this goes.
 pub(crate) struct Queued {
-    links: Vec<(Netns, String)>,
+    ports: Vec<(Netns, String)>,
 }
 
 impl Queued {
-    /// Changes both ends of each veth among the stations' links.
-    pub(crate) fn new<'a>(stations: impl IntoIterator<Item = &'a Station>) -> Result<Self> {
-        let mut queued = Self { links: Vec::new() };
-        for station in stations {
-            if station.kind != Kind::Veth {
-                continue;
+    /// Lets what a station's veth sends be taken in by the CPU that the station runs on.
+    pub(crate) fn new(from: &Station, to: &Station) -> Result<Self> {
+        let mut queued = Self { ports: Vec::new() };
+        for (station, cpu) in [(from, machine::SENDER), (to, machine::RECEIVER)] {
+            if station.kind == Kind::Veth {
+                let port = (station.host_netns.clone(), station.port.clone());
+                steer(&port, 1 << cpu).context("receive packet steering")?;
+                queued.ports.push(port);
             }
-            queued.change(&station.host_netns, &station.port)?;
-            queued.change(&station.netns, "eth0")?;
         }
         Ok(queued)
-    }
-
-    fn change(&mut self, netns: &Netns, link: &str) -> Result<()> {
-        let features = netns.line(&format!("ethtool -k {link}")).run()?;
-        let is_on = features
-            .lines()
-            .find_map(|line| line.strip_prefix("generic-receive-offload: "))
-            .context("ethtool does not tell of GRO")?
-            .starts_with("on");
-        if !is_on {
-            netns.line(&format!("ethtool -K {link} gro on")).run()?;
-            self.links.push((netns.clone(), link.to_owned()));
-        }
-        Ok(())
     }
 }
 
 impl Drop for Queued {
     fn drop(&mut self) {
-        for (netns, link) in &self.links {
+        for port in &self.ports {
             // The bed may be gone already.
-            let _ = netns.line(&format!("ethtool -K {link} gro off")).run();
+            let _ = steer(port, 0);
         }
     }
+}
+
+/// Sets the CPUs that take in what a link receives, as a bit mask; 0 is none in particular.
+fn steer((netns, link): &(Netns, String), cpus: u32) -> Result<()> {
+    // `/sys` shows the links of the namespace that it was mounted in.
+    let script = format!(
+        "for queue in /sys/class/net/{link}/queues/rx-*; do echo {cpus:x} > $queue/rps_cpus; done"
+    );
+    Cmd::new("ip")
+        .args(["netns", "exec", netns.name(), "sh", "-c", &script])
+        .run()
+        .map(drop)
 }
