@@ -77,9 +77,9 @@ pub(crate) fn tunnelled<'a>(
     learning::learn(uplink, segment_slot, segment, frame.src, sender, now)?;
     let to = forward::decide(&Live, segment_slot, segment, sender.from, 0, frame.dst, now)?;
     ecn::decapsulate(skb, frame.ethertype, payload, packet.traffic_class)?;
-    // Stripped by a program, a super-packet still looks like one of a tunnel: a tap gets it cut, and
-    // what UDP is cut into is lost.
-    let gains = comes_whole || is_tcp && !frame.dst.is_group() && !takes_any(to);
+    // Stripped by a program, a super-packet still looks like one of a tunnel: what TCP is cut into is
+    // slow at best, and what UDP is cut into is lost.
+    let gains = comes_whole || is_tcp && !frame.dst.is_group() && !takes_marked(to);
     if gains && detour::is_open(local, packet) {
         return detour::send(skb, local, packet, uplink).map(Arrival::Detour);
     }
@@ -95,13 +95,9 @@ pub(crate) fn tunnelled<'a>(
     })
 }
 
-/// Returns whether the receiver takes TCP super-packets that a program stripped: all but taps do,
-/// which XDP frames can be sent to.
+/// Returns whether the receiver takes TCP super-packets that a program stripped, whatever they look
+/// like to the kernel. The host may route them to a NIC, as a link to a physical switch is one.
 #[inline(always)]
-fn takes_any(to: To) -> bool {
-    match to {
-        To::Port { flags, .. } => flags & flag::XDP_TARGET == 0,
-        To::Host { .. } => true,
-        To::Vtep(_) | To::Flood { .. } => false,
-    }
+fn takes_marked(to: To) -> bool {
+    matches!(to, To::Port { flags, .. } if flags & flag::TAKES_MARKED != 0)
 }

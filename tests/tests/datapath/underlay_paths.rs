@@ -38,6 +38,7 @@ fn the_fast_ways_are_taken() {
         let segment6 = tcp(v6(AT_ONE), v6(A), (1, 2), 3, b"segment");
         let (datagram4, datagram6) = (datagram(AT_ONE, A), datagram6(AT_ONE, A));
         let gateway = datagram(AT_ONE, GATEWAY_MAC);
+        let routed = tcp(v4(AT_ONE), v4(GATEWAY_MAC), (1, 2), 3, b"segment");
         let mut failures = Vec::new();
         for (name, frame, detour, strip, redirect) in [
             (
@@ -67,6 +68,14 @@ fn the_fast_ways_are_taken() {
                 "to the host",
                 &gateway,
                 Way::LeftAlone,
+                Way::Stripped,
+                Way::Stripped,
+            ),
+            // The host may send it on by a NIC that cuts for tunnels.
+            (
+                "tcp to the host",
+                &routed,
+                Way::Detoured,
                 Way::Stripped,
                 Way::Stripped,
             ),
@@ -133,20 +142,22 @@ fn whole_super_packets_of_udp_take_the_detour() {
     });
 }
 
-/// TCP takes the detour to taps, whether it comes whole or not: a split by that would let segments
-/// overtake each other.
+/// TCP takes the detour to all but veths, whether it comes whole or not: a split by that would let
+/// segments overtake each other.
 #[test]
-fn attack10_tcp_takes_the_detour_to_taps_only() {
+fn attack10_tcp_takes_the_detour_to_all_but_veths() {
     check(|world| {
         let frame = world
             .family
             .arrives(ONE, &tcp(v4(AT_ONE), v4(A), (1, 2), 3, b"segment"));
         let mut failures = Vec::new();
         for (seconds, guest, detoured) in [
-            (1, 0, false),
+            (1, flag::TAKES_MARKED, false),
             (1, flag::XDP_TARGET, true),
-            (11, 0, false),
+            (1, 0, true),
+            (11, flag::TAKES_MARKED, false),
             (11, flag::XDP_TARGET, true),
+            (11, 0, true),
         ] {
             let before = world.counts()?;
             rows::reset_fdb(world)?;

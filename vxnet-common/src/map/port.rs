@@ -50,6 +50,10 @@ pub mod flag {
     /// A full share of `FDB` is not made room in: a new address is not learned. Otherwise the
     /// port's oldest row goes.
     pub const KEEP_ROWS: u32 = 1 << 13;
+    /// Super-packets may be sent there as a program stripped them, which look like a tunnel's to the
+    /// kernel still: a veth hands them over whole. A tap gets them cut, and hardware that cuts for
+    /// tunnels would be told of headers that are gone.
+    pub const TAKES_MARKED: u32 = 1 << 14;
 
     /// All checks of what a frame claims to be.
     pub const SECURITY: u32 = LOCKED | CHECK_MAC | CHECK_IP | NO_DHCP_SERVER | NO_RA | NO_VXLAN;

@@ -57,6 +57,7 @@ impl<'a> Port<'a> {
         let mut flags = flag::NO_VXLAN;
         let mut set = |is_set: bool, bit| flags |= if is_set { bit } else { 0 };
         set(link.kind == "tun", flag::XDP_TARGET);
+        set(link.kind == "veth", flag::TAKES_MARKED);
         set(
             !group.is_some_and(|group| group.dhcp_server),
             flag::NO_DHCP_SERVER,

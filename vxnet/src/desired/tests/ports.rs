@@ -64,6 +64,9 @@ fn attack15_attack16_rules_and_portgroups_become_flags_and_rows() {
     let (mut machine, _) = settled(&fabric);
     let vm1 = machine.add_guest("vm1", "br-red");
     let vm2 = machine.add_guest("vm2", "br-red");
+    let bridge = machine.ifindex("br-red");
+    let container = machine.add("container", "veth", Some(bridge)).ifindex;
+    let nic = machine.add("nic", "", Some(bridge)).ifindex;
     let state = of(&fabric, &machine);
     let row = port(&state, vm1);
     let expected = flag::XDP_TARGET
@@ -82,6 +85,10 @@ fn attack15_attack16_rules_and_portgroups_become_flags_and_rows() {
     let other = port(&state, vm2);
     let usual = flag::XDP_TARGET | flag::NO_VXLAN | flag::NO_DHCP_SERVER | flag::NO_RA;
     assert_eq!((other.flags, other.bum_limit), (usual, 0));
+    let usual = flag::NO_VXLAN | flag::NO_DHCP_SERVER | flag::NO_RA;
+    let veth = port(&state, container).flags;
+    assert_eq!(veth, usual | flag::TAKES_MARKED, "nothing there cuts");
+    assert_eq!(port(&state, nic).flags, usual, "hardware might cut");
 }
 
 /// A link that is plugged into the wrong network must not lose what it was meant to be kept from.

@@ -104,7 +104,7 @@ fn then_the_rows_that_name_the_bridge_and_its_guests() {
     assert_eq!(*tap, expected);
     assert_eq!(
         port(&state, vm2).flags,
-        GUARDED,
+        flag::TAKES_MARKED | GUARDED,
         "a veth takes no XDP frames"
     );
 
