@@ -195,25 +195,23 @@ impl Skb {
         Some((key.id, source))
     }
 
-    /// Returns the hash of the packet's flow: what the kernel already has, or our own where that can
-    /// be had for less than the kernel's dissection. The packet keeps it for the queues of its way.
+    /// Returns the hash of the packet's flow: our own where that can be had for less than the
+    /// kernel's dissection. The kernel's may be there already, but that a NIC made of a datagram is
+    /// often one of its addresses only.
     #[inline(always)]
     pub(crate) fn flow_hash(&self, ether_type: u16) -> u32 {
-        // SAFETY: as for `ifindex`.
-        let known = unsafe { (*self.raw()).hash };
-        if known != 0 {
-            return known;
-        }
-        // SAFETY: the helpers take the context of a TC program.
+        let Some(hash) = flow::hash(self, ether_type, Ethernet::LEN) else {
+            // SAFETY: the helper takes the context of a TC program.
+            return unsafe { bpf_get_hash_recalc(self.raw()) };
+        };
+        // SAFETY: as for `ifindex`; the helper takes the context of a TC program.
         unsafe {
-            match flow::hash(self, ether_type, Ethernet::LEN) {
-                Some(hash) => {
-                    bpf_set_hash(self.raw(), hash);
-                    hash
-                }
-                None => bpf_get_hash_recalc(self.raw()),
+            if (*self.raw()).hash == 0 {
+                // For the queues on the packet's way: the kernel would dissect it for them.
+                bpf_set_hash(self.raw(), hash);
             }
         }
+        hash
     }
 
     /// Returns what the XDP program of the same uplink left, if it stripped the frame.

@@ -192,6 +192,7 @@ fn r7348_09_10_source_ports_follow_the_flow() {
             let frame = udp(v4(A), v4(AT_ONE), (1024 + flow, 53), b"query");
             let port = source_port(world, &frame)?;
             ensure!(port >= 49152, "R7348-10: source port {port}");
+            let frame = udp(v4(A), v4(AT_ONE), (1024 + flow, 53), b"another query");
             let again = source_port(world, &frame)?;
             ensure!(port == again, "one flow, ports {port} and {again}");
             *buckets.entry((port - 49152) / 1024).or_default() += 1;
