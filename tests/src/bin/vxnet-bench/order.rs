@@ -12,8 +12,10 @@ use crate::stats::median;
 
 /// So much more of the segments may be out of order than through brvx.
 const TOLERANCE: f64 = 1e-5;
-/// Of bulk TCP; the last is what the others are shares of.
-const TCP: [&str; 4] = ["out_of_order", "sack_reorder", "retransmits", "segments"];
+/// Of bulk TCP: what is counted, and what it is a share of.
+const EARLY: [&str; 2] = ["out_of_order", "received"];
+const REORDERED: [&str; 2] = ["sack_reorder", "segments"];
+const AGAIN: [&str; 2] = ["retransmits", "segments"];
 const INVERSIONS: &str = "inversions";
 
 /// The order of one entry's flows on one kind of ports and wire.
@@ -30,7 +32,8 @@ pub(crate) struct Order {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Seen {
-    /// Shares of the segments, medians over the rounds.
+    /// Shares, medians over the rounds: of what the receiver got, merged as it came, and of the
+    /// segments that were sent.
     Tcp {
         early: f64,
         reordered: f64,
@@ -74,19 +77,18 @@ fn seen(series: &Series) -> Option<Seen> {
             inversions: inversions.iter().sum(),
         });
     }
-    let segments = of(TCP[3]);
-    let share = |name| {
-        let shares: Vec<f64> = of(name)
+    let share = |[counted, all]: [&'static str; 2]| {
+        let shares: Vec<f64> = of(counted)
             .iter()
-            .zip(&segments)
-            .map(|(count, segments)| count / segments.max(1.0))
+            .zip(of(all))
+            .map(|(count, all)| count / all.max(1.0))
             .collect();
         median(&shares)
     };
     Some(Seen::Tcp {
-        early: share(TCP[0])?,
-        reordered: share(TCP[1])?,
-        again: share(TCP[2])?,
+        early: share(EARLY)?,
+        reordered: share(REORDERED)?,
+        again: share(AGAIN)?,
     })
 }
 
@@ -221,12 +223,13 @@ mod tests {
         all.iter().map(|order| order.is_kept).collect()
     }
 
-    fn tcp(early: f64, reordered: f64) -> [(&'static str, f64); 4] {
+    fn tcp(early: f64, reordered: f64) -> [(&'static str, f64); 5] {
         [
-            (TCP[0], early),
-            (TCP[1], reordered),
-            (TCP[2], 0.0),
-            (TCP[3], 1e6),
+            (EARLY[0], early),
+            (EARLY[1], 1e6),
+            (REORDERED[0], reordered),
+            (REORDERED[1], 2e6),
+            (AGAIN[0], 0.0),
         ]
     }
 
@@ -240,7 +243,9 @@ mod tests {
         };
         assert_eq!(of(59.0, 9.0), [Some(true), None]);
         assert_eq!(of(61.0, 0.0), [Some(false), None]);
-        assert_eq!(of(0.0, 11.0), [Some(false), None]);
+        // Of twice as many segments as super-packets came.
+        assert_eq!(of(0.0, 19.0), [Some(true), None]);
+        assert_eq!(of(0.0, 21.0), [Some(false), None]);
         assert_eq!(verdicts(&[series(ours, &[&tcp(0.0, 0.0)])]), [None]);
     }
 

@@ -42,6 +42,7 @@ pub(crate) fn contests(wanted: &Wanted) -> Vec<Contest> {
             all.extend(SOCKETS.iter().map(|case| sockets(case, ports, wire)));
         }
     }
+    all.push(steered());
     for (wire, bytes) in [(Wire::Mtu, 60), (Wire::Mtu, 1400), (Wire::Straight, 60)] {
         for ports in [Kind::Veth, Kind::Tap] {
             all.push(frames(ports, wire, bytes));
@@ -70,9 +71,12 @@ pub(crate) fn is_cost(contest: &Contest) -> bool {
 
 /// Three minutes do for a part of the plan: small packets only on one wire.
 fn is_worth_a_quick_look(contest: &Contest) -> bool {
-    let is_bulk = matches!(contest.case, "bulk-tcp" | "bulk-udp");
+    let is_bulk = matches!(contest.case, "bulk-tcp" | "bulk-udp" | STEERED);
     contest.wire != Wire::Gso || is_bulk
 }
+
+/// Bulk TCP from veths whose frames one CPU takes in.
+const STEERED: &str = "bulk-tcp-steered";
 
 /// The cases of programs alone.
 pub(crate) const COST: &str = "program-cost";
@@ -151,6 +155,20 @@ fn sockets(case: &Sockets, ports: Kind, wire: Wire) -> Contest {
         ours: paths.map(|path| entry(Peer::Vxnet(*path))).collect(),
         others: others.map(entry).collect(),
     }
+}
+
+/// Bulk TCP's order without the race of two CPUs' backlogs, which is there whatever the switch is.
+/// On the MTU wire there is none: the uplinks have no TSO, and so queues of their own.
+fn steered() -> Contest {
+    let case = Sockets {
+        case: STEERED,
+        load: Load::SteeredTcp,
+        metric: "Gb/s",
+        paths: &[Receive::Tc],
+    };
+    let mut contest = sockets(&case, Kind::Veth, Wire::Gso);
+    contest.others.retain(|entry| entry.spec.peer == Peer::Brvx);
+    contest
 }
 
 fn frames(ports: Kind, wire: Wire, bytes: usize) -> Contest {

@@ -113,8 +113,9 @@ impl Summary {
         );
         if !self.order.is_empty() {
             Report::heading(
-                "Order: TCP segments of a million (medians), no more than brvx's and 10; UDP \
-                 datagrams, none",
+                "Order: TCP early of a million received, merged as they came, and reordered or sent \
+                 again of a million segments (medians), no more than brvx's and 10; UDP datagrams, \
+                 none",
             );
             let cells: Vec<_> = self.order.iter().map(Order::cells).collect();
             Report::table(Order::HEADS, &cells);
@@ -159,6 +160,10 @@ impl Summary {
             schedule.rounds
         ));
         Report::line("round trips: idle threads keep both CPUs from halting");
+        Report::line(
+            "bulk-tcp-steered: CPU 0 takes in what the first guest sends, CPU 1 what the second does \
+             (echo 1, echo 2 > /sys/class/net/PORT/queues/rx-*/rps_cpus on the hosts, 0 elsewhere)",
+        );
         Report::line("every bed carried 2 MiB each way unchanged before it was measured");
         for line in &self.floors {
             Report::line(&format!("floor: {line}"));

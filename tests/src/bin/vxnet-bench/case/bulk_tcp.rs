@@ -21,10 +21,15 @@ use crate::station::Kind;
 const BLOCK: usize = 128 << 10;
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// As [`run`], while one CPU takes in what a veth sends.
+pub(crate) fn steered(bed: &Bed, ports: Kind, pace: Pace) -> Result<Figure> {
+    let _queued = Queued::new(bed.station(ports, 1)?, bed.station(ports, 2)?)?;
+    run(bed, ports, pace)
+}
+
 /// Counts bits of payload at the receiving socket.
 pub(crate) fn run(bed: &Bed, ports: Kind, pace: Pace) -> Result<Figure> {
     let (from, to) = (bed.station(ports, 1)?, bed.station(ports, 2)?);
-    let _queued = Queued::new(from, to)?;
     let (mut sender, mut receiver) = connect(from, to)?;
     let before = Counters::read(&to.netns)?;
     let learned_before = Counters::read(&from.netns)?;
@@ -48,9 +53,10 @@ pub(crate) fn run(bed: &Bed, ports: Kind, pace: Pace) -> Result<Figure> {
     let learned = |name| learned_after.since(&learned_before, name) as f64;
     let since = |name| after.since(&before, name) as f64;
     let mut extras = vec![
-        // The receiver's `InSegs` counts what GRO has merged as one.
-        ("segments", learned("Tcp.OutSegs")),
+        // What GRO has merged, or never was cut, counts as one here, and in the next.
+        ("received", since("Tcp.InSegs")),
         ("out_of_order", since("TcpExt.TCPOFOQueue")),
+        ("segments", learned("Tcp.OutSegs")),
         ("sack_reorder", learned("TcpExt.TCPSACKReorder")),
         ("retransmits", f64::from(again)),
     ];

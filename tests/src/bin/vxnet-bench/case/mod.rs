@@ -42,6 +42,8 @@ pub(crate) enum Load {
     /// Connect, one byte there and back, close.
     Connections,
     BulkTcp,
+    /// The same through veths whose frames one CPU takes in: see [`queued`].
+    SteeredTcp,
     BulkUdp,
     /// Single frames; measured is the time in the programs.
     ProgramCost,
@@ -68,18 +70,19 @@ impl Figure {
 /// Measures `load` once between stations of that kind.
 pub(crate) fn measure(load: Load, ports: Kind, bed: &Bed, pace: Pace) -> Result<Figure> {
     bed.resume()?;
-    bed.warm()?;
-    let figure = match load {
+    // Whatever fails, the bed must not go on beside the next one.
+    let figure = bed.warm().and_then(|()| match load {
         Load::Frames(frames) => inject::frames(bed, ports, frames, pace),
         Load::Broadcast => inject::broadcasts(bed, pace),
         Load::SmallUdp => udp::small(bed, ports, pace),
         Load::RoundTrips => round_trip::ping_pong(bed, ports, pace),
         Load::Connections => round_trip::connections(bed, ports, pace),
         Load::BulkTcp => bulk_tcp::run(bed, ports, pace),
+        Load::SteeredTcp => bulk_tcp::steered(bed, ports, pace),
         Load::BulkUdp => bulk_udp::run(bed, ports, pace),
         Load::ProgramCost => cost::alone(bed, ports, pace),
         Load::ProgramCostLive => cost::live(bed, ports, pace),
-    };
+    });
     bed.pause()?;
     figure
 }
