@@ -31,12 +31,15 @@ TCP_RR                          | tcp-rr | auto | veth | mtu | direct | 0.90 | 0
 bulk TCP                        | bulk-tcp | tc | veth | gso | brvx | 1.0 | 1.1
 bulk TCP                        | bulk-tcp | xdp, tc | veth | mtu | brvx | 0.75 | 1.0
 bulk TCP                        | bulk-tcp | tc | tap | gso | brvx | 0.95 | 1.05
-bulk TCP                        | bulk-tcp | xdp, tc | tap | mtu | brvx | 1.0 | 1.3
+bulk TCP                        | bulk-tcp | tc | tap | mtu | brvx | 1.0 | 1.3
+- XDP                           | bulk-tcp | xdp | tap | mtu | brvx | 1.0 | 1.3
 bulk bytes in GSO frames        | bulk-tcp | tc | tap | gso | % of bytes | 95 | 99
-bulk bytes in GSO frames        | bulk-tcp | xdp, tc | tap | mtu | % of bytes | 95 | 99
+bulk bytes in GSO frames        | bulk-tcp | tc | tap | mtu | % of bytes | 95 | 99
+- XDP                           | bulk-tcp | xdp | tap | mtu | % of bytes | 95 | 99
 BUM to 8 VTEPs                  | bum-8 | tc | tap | mtu | brvx | 1.7 | 2.0
 UDP pps                         | udp-small | auto | veth | mtu | ovs-system | 5 | 8
 bulk TCP                        | bulk-tcp | tc | veth | gso | ovs-system | 10 | 40
+bulk TCP                        | bulk-tcp | tc | veth | mtu | ovs-system | 10 | 40
 1 M MACs, 256 active            | table-1m   | tc | tap | mtu | vxnet, 2 MACs | 0.95 | 0.98
 64 k MACs at random             | table-64k-random | tc | tap | mtu | brvx | 1.0 | 1.5
 all features on                 | features | tc | veth | mtu | vxnet, bare | 0.85 | 0.92
