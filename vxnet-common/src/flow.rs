@@ -139,7 +139,7 @@ mod tests {
     fn neighbouring_flows_are_spread_over_all_source_ports() {
         // As many as there are source ports, and a quarter of that: by chance, 63 % of the ports
         // have one of the former, and 22 % one of the latter.
-        for (flows, least) in [(16_384_u16, 0.62), (4096, 0.21)] {
+        for (flows, least) in [(16_384_u16, 10_158), (4096, 3440)] {
             let ports: BTreeSet<u16> = (0..flows)
                 .filter_map(|flow| {
                     let [high, low] = flow.to_be_bytes();
@@ -147,8 +147,7 @@ mod tests {
                 })
                 .map(crate::outer::source_port)
                 .collect();
-            let share = ports.len() as f64 / 16_384.0;
-            assert!(share > least, "{flows} flows, {share} of the ports");
+            assert!(ports.len() > least, "{flows} flows, {} ports", ports.len());
         }
     }
 }
