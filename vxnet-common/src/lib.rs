@@ -3,9 +3,9 @@
 //! Nothing here does I/O and nothing allocates, so that the same code runs in the kernel, in the
 //! CLI and in unit tests: addresses ([`addr`]), the layout of every map ([`map`]), the only list
 //! of drop codes ([`reason`]), the wire formats ([`frame`], [`ipv6`], [`vxlan`], [`outer`],
-//! [`ecn`], [`checksum`], [`flow`], [`loop_probe`]), the forwarding decision ([`forward`]) with the learning
-//! rule ([`learn`]), what frames say of addresses ([`neighbour`]) and may say ([`security`]), and
-//! what the sender of a frame that does not fit is told ([`too_big`]).
+//! [`ecn`], [`checksum`], [`flow`], [`loop_probe`]), the forwarding decision ([`forward`]) with the
+//! learning rule ([`learn`]), what frames say of addresses ([`neighbour`]) and may say ([`security`]),
+//! and what the sender of a frame that does not fit is told ([`too_big`]).
 #![no_std]
 
 pub mod addr;

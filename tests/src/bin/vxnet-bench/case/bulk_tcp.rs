@@ -11,8 +11,8 @@ use nix::errno::Errno;
 use vxnet_tests::counters::Counters;
 
 use crate::bed::Bed;
-use crate::case::queued::Queued;
 use crate::case::round_trip::connect;
+use crate::case::steered::Steered;
 use crate::case::{Figure, Meter, Pace};
 use crate::machine;
 use crate::station::Kind;
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// As [`run`], while one CPU takes in what a veth sends.
 pub(crate) fn steered(bed: &Bed, ports: Kind, pace: Pace) -> Result<Figure> {
-    let _queued = Queued::new(bed.station(ports, 1)?, bed.station(ports, 2)?)?;
+    let _steered = Steered::new(bed.station(ports, 1)?, bed.station(ports, 2)?)?;
     run(bed, ports, pace)
 }
 

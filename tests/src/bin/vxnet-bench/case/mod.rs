@@ -5,8 +5,8 @@ pub(crate) mod bulk_udp;
 pub(crate) mod cost;
 mod datagrams;
 pub(crate) mod inject;
-mod queued;
 pub(crate) mod round_trip;
+mod steered;
 pub(crate) mod udp;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -42,7 +42,7 @@ pub(crate) enum Load {
     /// Connect, one byte there and back, close.
     Connections,
     BulkTcp,
-    /// The same through veths whose frames one CPU takes in: see [`queued`].
+    /// The same through veths whose frames one CPU takes in: see [`steered`].
     SteeredTcp,
     BulkUdp,
     /// Single frames; measured is the time in the programs.

@@ -14,26 +14,26 @@ use crate::machine;
 use crate::station::{Kind, Station};
 
 /// The ports that were changed; they are as before when this goes.
-pub(crate) struct Queued {
+pub(crate) struct Steered {
     ports: Vec<(Netns, String)>,
 }
 
-impl Queued {
+impl Steered {
     /// Lets what a station's veth sends be taken in by the CPU that the station runs on.
     pub(crate) fn new(from: &Station, to: &Station) -> Result<Self> {
-        let mut queued = Self { ports: Vec::new() };
+        let mut steered = Self { ports: Vec::new() };
         for (station, cpu) in [(from, machine::SENDER), (to, machine::RECEIVER)] {
             if station.kind == Kind::Veth {
                 let port = (station.host_netns.clone(), station.port.clone());
                 steer(&port, 1 << cpu).context("receive packet steering")?;
-                queued.ports.push(port);
+                steered.ports.push(port);
             }
         }
-        Ok(queued)
+        Ok(steered)
     }
 }
 
-impl Drop for Queued {
+impl Drop for Steered {
     fn drop(&mut self) {
         for port in &self.ports {
             // The bed may be gone already.
