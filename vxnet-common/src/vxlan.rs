@@ -41,6 +41,8 @@ pub struct Tunnelled {
     pub group: VtepAddr,
     /// VNI as found, 24 bits; not checked against any table.
     pub vni: u32,
+    /// Source port of the outer UDP header, which stands for the inner flow.
+    pub source_port: u16,
     /// TOS or traffic class of the outer header.
     pub traffic_class: u8,
     /// Where the inner frame starts.
@@ -165,6 +167,7 @@ fn tunnelled(packet: &(impl Packet + ?Sized), ip: &Ip, udp: &UdpHdr, is_gso: boo
         source: ip.source,
         group: VtepAddr::NONE,
         vni: vxlan.vni(),
+        source_port: u16::from_be_bytes(udp.src),
         traffic_class: ip.traffic_class,
         start,
         end,

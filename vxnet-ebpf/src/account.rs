@@ -209,25 +209,6 @@ pub(crate) fn vtep_rx(vtep: u32, bytes: u32, now: u64) {
     }
 }
 
-/// How long one super-packet tells that others will come whole too, in nanoseconds.
-const WHOLE: u64 = 10_000_000_000;
-
-/// Returns whether super-packets of UDP come whole from a peer, of which this one may be the first.
-#[inline(always)]
-pub(crate) fn comes_whole(vtep: u32, is_gso: bool, now: u64) -> bool {
-    let Some(stats) = maps::VTEP_STATS.get_ptr_mut(vtep) else {
-        return false;
-    };
-    // SAFETY: as in `vx_count`.
-    unsafe {
-        if is_gso {
-            (*stats).last_whole = now;
-        }
-        let last = (*stats).last_whole;
-        last != 0 && now.saturating_sub(last) < WHOLE
-    }
-}
-
 /// Counts an inner frame that a peer was sent.
 #[inline(always)]
 pub(crate) fn vtep_tx(vtep: u32, bytes: u32) {

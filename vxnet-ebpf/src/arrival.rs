@@ -20,6 +20,7 @@ use crate::{
     packet::Skb,
     suppress,
     tables::Live,
+    whole,
 };
 
 /// What is to be done with a packet.
@@ -62,8 +63,8 @@ pub(crate) fn tunnelled<'a>(
     // whether it comes whole: segments that took different ones would overtake each other.
     let is_tcp = frame::is_tcp(skb, frame.ethertype, payload);
     // Of UDP only: nothing else is cut wrongly, and suppression listens to what comes natively.
-    let comes_whole =
-        frame::is_udp(skb, frame.ethertype, payload) && account::comes_whole(vtep, is_gso, now);
+    let comes_whole = frame::is_udp(skb, frame.ethertype, payload)
+        && whole::comes_whole(vtep, packet.source_port, is_gso, now);
     let bytes = packet.end - packet.start;
     account::port_rx(uplink, bytes);
     account::vtep_rx(vtep, bytes, now);

@@ -43,6 +43,8 @@ mod suppress;
 mod tables;
 #[cfg(target_arch = "bpf")]
 mod tell;
+#[cfg(target_arch = "bpf")]
+mod whole;
 
 /// Lets the kernel grant the helpers that it keeps for GPL programs.
 #[cfg(target_arch = "bpf")]

@@ -23,6 +23,7 @@ use vxnet_common::{
         stats::{Drops, GONE_PORTS, GONE_VTEPS, PortStats, VtepStats},
         vlan::VlanKey,
         vtep::Vtep,
+        whole,
     },
     reason::Reason,
 };
@@ -81,6 +82,9 @@ pub(crate) static HOLDERS: Array<Holder> = Array::pinned(MAX_HOLDERS, 0);
 // As many rows as the FDB has learned ones.
 #[map]
 pub(crate) static HELD: HashMap<HeldKey, FdbKey> = HashMap::pinned(MAX_FDB, BPF_F_NO_PREALLOC);
+/// When a packet came of a flow that comes in super-packets.
+#[map]
+pub(crate) static WHOLE: Array<u64> = Array::pinned(whole::ROWS, 0);
 /// When the FDB was swept last.
 #[map]
 pub(crate) static SWEPT: Array<u64> = Array::pinned(1, 0);

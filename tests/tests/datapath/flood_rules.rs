@@ -202,15 +202,15 @@ fn attack10_r7348_23_super_packets_to_the_group_take_the_detour() {
         let mut failures = Vec::new();
         for (dst, ports) in [(B, &[PORT_B][..]), (BROADCAST, &[PORT_A, PORT_B, PORT_C])] {
             let inner = datagram(AT_ONE, dst);
-            let packet = Outer::new(family.peer(ONE), group(family), VNI_BLUE).wrap(&inner);
-            world.set_last_whole(ONE, world::now()?)?;
-            let (way, outcome) = from_underlay_by(world, Path::Detour, &packet)?;
+            let packet = Outer::new(family.peer(ONE), group(family), VNI_BLUE);
+            world.set_whole(ONE, packet.source_port, world::now()?)?;
+            let (way, outcome) = from_underlay_by(world, Path::Detour, &packet.wrap(&inner))?;
+            world.set_whole(ONE, packet.source_port, 0)?;
             let got = |port| outcome.delivered.get(&Port(port)) == Some(&vec![inner.clone()]);
             if way != Way::Detoured || !ports.iter().all(|port| got(*port)) {
                 failures.push(format!("{way:?} {outcome:?}"));
             }
         }
-        world.set_last_whole(ONE, 0)?;
         Ok(failures)
     });
 }

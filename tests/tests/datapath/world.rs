@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Mutex, thread, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, HashMap, Map, MapData, PerCpuValues, RingBuf},
+    maps::{Array, HashMap, Map, MapData, RingBuf},
     programs::{
         SchedClassifier, TcAttachType, Xdp, XdpMode, tc::SchedClassifierLinkId, xdp::XdpLinkId,
     },
@@ -23,9 +23,9 @@ use vxnet_common::map::{
     neighbour::{Neighbour, NeighbourKey},
     port::{Port, PortVlans},
     segment::{FloodKey, Segment},
-    stats::VtepStats,
     vlan::VlanKey,
     vtep::Vtep,
+    whole,
 };
 use vxnet_tests::{
     bpffs::Bpffs, netns::Netns, packet_socket::PacketSocket, scope::Scope, wait::eventually,
@@ -68,6 +68,7 @@ pub(crate) struct World {
     pub(crate) neighbours: HashMap<MapData, NeighbourKey, Neighbour>,
     pub(crate) reserved: HashMap<MapData, NeighbourKey, u32>,
     pub(crate) last_drops: Array<MapData, Dropped>,
+    whole: Array<MapData, u64>,
     pub(crate) events: RingBuf<MapData>,
 }
 
@@ -182,6 +183,7 @@ impl World {
             neighbours: take(&mut ebpf, "NEIGHBOURS")?.try_into()?,
             reserved: take(&mut ebpf, "RESERVED")?.try_into()?,
             last_drops: take(&mut ebpf, "LAST_DROPS")?.try_into()?,
+            whole: take(&mut ebpf, "WHOLE")?.try_into()?,
             events: take(&mut ebpf, "EVENTS")?.try_into()?,
             ebpf,
         })
@@ -327,16 +329,14 @@ impl World {
         self.counters.read()
     }
 
-    /// Pretends that the last super-packet of a peer came whole at that time.
-    pub(crate) fn set_last_whole(&mut self, vtep: u32, time: u64) -> Result<()> {
-        let vteps = &mut self.counters.vteps;
-        let rows = vteps.get(&vtep, 0)?;
-        let rows = rows.iter().map(|row| VtepStats {
-            last_whole: time,
-            ..*row
-        });
-        let rows = PerCpuValues::try_from(rows.collect::<Vec<_>>())?;
-        Ok(vteps.set(vtep, rows, 0)?)
+    /// Pretends that the last packet of a flow that comes in super-packets came at that time.
+    pub(crate) fn set_whole(&mut self, vtep: u32, source_port: u16, time: u64) -> Result<()> {
+        Ok(self.whole.set(whole::row(vtep, source_port), time, 0)?)
+    }
+
+    /// When the last packet came of a flow that comes in super-packets.
+    pub(crate) fn whole(&self, vtep: u32, source_port: u16) -> Result<u64> {
+        Ok(self.whole.get(&whole::row(vtep, source_port), 0)?)
     }
 
     /// The events since the last look.

@@ -22,6 +22,7 @@ use vxnet_common::{
         stats::{Drops, GONE_PORTS, GONE_VTEPS, PortStats, VtepStats},
         vlan::VlanKey,
         vtep::Vtep,
+        whole,
     },
     reason::Reason,
 };
@@ -174,6 +175,7 @@ fn maps_are_laid_out_as_vxnet_common_says() {
             MAX_FDB,
         ),
         ("SWEPT", array, 4, 8, 1),
+        ("WHOLE", array, 4, 8, whole::ROWS),
         (
             "NEIGHBOURS",
             lru_hash,

@@ -25,6 +25,7 @@
 //! | `FDB` | hash | [`fdb::FdbKey`] | [`fdb::FdbEntry`] | both |
 //! | `HOLDERS` | array | slot of `PORTS`, then of `VTEPS` | [`holder::Holder`] | both |
 //! | `HELD` | hash | [`holder::HeldKey`] | [`fdb::FdbKey`] | kernel |
+//! | `WHOLE` | array | flow, see [`whole::row`] | `u64`: when a packet came of a flow that comes in super-packets | kernel |
 //! | `SWEPT` | array, 1 | 0 | `u64`: when expired rows were removed for want of room | kernel |
 //! | `NEIGHBOURS` | LRU hash | [`neighbour::NeighbourKey`] | [`neighbour::Neighbour`] | both |
 //! | `RESERVED` | hash | [`neighbour::NeighbourKey`] | holder, or [`neighbour::NOBODY`] | user |
@@ -47,9 +48,10 @@ pub mod segment;
 pub mod stats;
 pub mod vlan;
 pub mod vtep;
+pub mod whole;
 
 /// The version of everything in this room; raise it with every change of a layout or a meaning.
-pub const LAYOUT: u32 = 8;
+pub const LAYOUT: u32 = 9;
 
 /// How many ports a host can have: guest ports, uplinks, and one for the host itself in each network.
 pub const MAX_PORTS: u32 = 8192;

@@ -78,12 +78,9 @@ pub struct VtepStats {
     pub tx_bytes: u64,
     /// `CLOCK_MONOTONIC_COARSE` of the last accepted packet, in nanoseconds; 0 if there was none.
     pub last_heard: u64,
-    /// The same of the last super-packet that came whole and was not TCP's: the way from the peer
-    /// does not cut them.
-    pub last_whole: u64,
 }
 
-map_type!(VtepStats, 48);
+map_type!(VtepStats, 40);
 
 impl VtepStats {
     /// Adds what another CPU, or another peer, has counted; of times, the later one stays.
@@ -93,6 +90,5 @@ impl VtepStats {
         self.tx_packets += other.tx_packets;
         self.tx_bytes += other.tx_bytes;
         self.last_heard = self.last_heard.max(other.last_heard);
-        self.last_whole = self.last_whole.max(other.last_whole);
     }
 }

@@ -80,6 +80,7 @@ fn expected(family: u8) -> Tunnelled {
         source,
         group: VtepAddr::NONE,
         vni: VNI,
+        source_port: 49_443,
         traffic_class: 0xb9,
         start: start as u32,
         end: (start + INNER) as u32,
@@ -148,10 +149,14 @@ fn r7348_08_the_port_is_the_configured_one() {
         let tunnelled = Outer::Vxlan(expected(family));
         assert_eq!(classify(&other[..], &local, false), tunnelled);
         assert_eq!(classify(&packet[..], &local, false), Outer::Foreign);
-        // The source port means nothing (R7348-09).
+        // Any source port will do (R7348-09).
         let mut other = packet.clone();
         set(&mut other, udp, &[0, 1]);
-        assert_eq!(on(family, &other), tunnelled);
+        let tunnelled = Tunnelled {
+            source_port: 1,
+            ..expected(family)
+        };
+        assert_eq!(on(family, &other), Outer::Vxlan(tunnelled));
     }
 }
 

@@ -8,6 +8,7 @@ fn packet(last: u8, vni: u32) -> Tunnelled {
         source: peer(last),
         group: VtepAddr::NONE,
         vni,
+        source_port: 50_000,
         traffic_class: 0,
         start: 50,
         end: 110,
