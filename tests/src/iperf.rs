@@ -20,6 +20,8 @@ const START: Duration = Duration::from_secs(5);
 pub enum Load {
     /// One bulk flow.
     Tcp,
+    /// One bulk flow that never has more than so many bytes on the way.
+    TcpWindow(u32),
     /// Datagrams of `length` bytes, at `rate` (as iperf3 writes it; `0` is unlimited).
     Udp { length: u32, rate: &'static str },
 }
@@ -61,8 +63,11 @@ pub fn run(
     ensure!(listener.is_running(), "iperf3 server: {}", listener.log());
     let before = [server, client].map(Counters::read);
     let mut line = format!("iperf3 -J -p {PORT} -c {target} -t {seconds}");
-    if let Load::Udp { length, rate } = load {
-        write!(line, " -u -l {length} -b {rate}")?;
+    match load {
+        Load::Tcp => {}
+        // The kernel doubles it, for its own use.
+        Load::TcpWindow(bytes) => write!(line, " -w {}", bytes / 2)?,
+        Load::Udp { length, rate } => write!(line, " -u -l {length} -b {rate}")?,
     }
     let report = client
         .line(&line)

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::UdpGsoSegment;
 use nix::unistd::Pid;
 
 use crate::netns::Netns;
@@ -16,6 +18,16 @@ const PORT: u16 = 9901;
 /// How long the receiver listens on after the last packet was sent.
 const TAIL: Duration = Duration::from_millis(500);
 const PAYLOAD: usize = 64;
+/// Packets of a super-packet of [`Sending::Mixed`], and single ones after it.
+const BATCH: u64 = 8;
+
+/// How the packets are handed to the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sending {
+    Single,
+    /// Some in super-packets (UDP GSO), some by themselves, by turns.
+    Mixed,
+}
 
 /// A running sender and its receiver.
 #[derive(Debug)]
@@ -52,6 +64,17 @@ struct Seen {
 impl Probe {
     /// Starts to send `rate` packets a second from `from` to `address` in `to`.
     pub fn start(from: &Netns, to: &Netns, address: impl Into<IpAddr>, rate: u32) -> Result<Self> {
+        Self::start_with(from, to, address, rate, Sending::Single)
+    }
+
+    /// As [`Self::start`], with a choice of how they are sent.
+    pub fn start_with(
+        from: &Netns,
+        to: &Netns,
+        address: impl Into<IpAddr>,
+        rate: u32,
+        sending: Sending,
+    ) -> Result<Self> {
         let target = SocketAddr::new(address.into(), PORT);
         let any: SocketAddr = match target {
             SocketAddr::V4(_) => ([0, 0, 0, 0], 0).into(),
@@ -66,7 +89,7 @@ impl Probe {
             let (stop, sent) = (Arc::clone(&stop), Arc::clone(&sent));
             move || {
                 stay_on_one_cpu();
-                send(&outbound, target, rate, &stop, &sent);
+                send(&outbound, target, rate, sending, &stop, &sent);
             }
         });
         let receiver = std::thread::spawn({
@@ -160,23 +183,41 @@ fn stay_on_one_cpu() {
     }
 }
 
-fn send(socket: &UdpSocket, to: SocketAddr, rate: u32, stop: &AtomicBool, sent: &AtomicU64) {
+fn send(
+    socket: &UdpSocket,
+    to: SocketAddr,
+    rate: u32,
+    sending: Sending,
+    stop: &AtomicBool,
+    sent: &AtomicU64,
+) {
     let started = Instant::now();
-    let mut payload = [0; PAYLOAD];
-    for number in 0u64.. {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
         // Pacing by the clock: a late packet is followed at once by those that are due.
         let due = Duration::from_nanos(number * 1_000_000_000 / u64::from(rate));
         if let Some(early) = due.checked_sub(started.elapsed()) {
             sleep(early);
         }
-        payload[..8].copy_from_slice(&number.to_be_bytes());
+        let is_whole = sending == Sending::Mixed && number % (2 * BATCH) == 0;
+        let count = if is_whole { BATCH } else { 1 };
+        let payload: Vec<u8> = (number..number + count).flat_map(payload).collect();
         // What the guest itself could not send is counted as sent, and so as lost.
+        if sending == Sending::Mixed {
+            let segment = if is_whole { PAYLOAD as i32 } else { 0 };
+            setsockopt(socket, UdpGsoSegment, &segment).ok();
+        }
         socket.send_to(&payload, to).ok();
-        sent.store(number + 1, Ordering::Relaxed);
+        number += count;
+        sent.store(number, Ordering::Relaxed);
     }
+}
+
+/// The packet of that number.
+fn payload(number: u64) -> [u8; PAYLOAD] {
+    let mut payload = [0; PAYLOAD];
+    payload[..8].copy_from_slice(&number.to_be_bytes());
+    payload
 }
 
 fn receive(socket: &UdpSocket, stop: &AtomicBool) -> Result<Seen> {

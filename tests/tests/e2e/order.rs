@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
-use vxnet_tests::guest::Port;
+use vxnet_tests::command::Cmd;
+use vxnet_tests::guest::{Guest, Port};
 use vxnet_tests::hypervisor::Kind;
 use vxnet_tests::iperf::{self, IperfResult, Load};
 use vxnet_tests::lab::Lab;
+use vxnet_tests::netns::Netns;
 use vxnet_tests::network::Network;
-use vxnet_tests::probe::Probe;
+use vxnet_tests::probe::{Probe, Sending};
 use vxnet_tests::topology::LabBuilder;
 use vxnet_tests::underlay::{Family, Wire};
 use vxnet_tests::wait::eventually;
@@ -20,22 +20,23 @@ use crate::switch;
 
 const SECONDS: u32 = 2;
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Numbered datagrams a second, before the bulk flow: beside it, another CPU's queues would let them
-/// overtake each other within the lab, whichever switch carries them.
-const RATE: u32 = 5000;
+/// Numbered datagrams a second, about what a socket can send through the slowest path.
+const RATE: u32 = 50_000;
 /// The lab's own links can reorder on a busy machine: a round that shows some is followed by
 /// another. A path that lets segments overtake shows it in each.
 const ROUNDS: usize = 3;
+/// So few bytes on the way that no queue overflows: what follows a lost segment comes out of order too.
+const WINDOW: u32 = 256 << 10;
 /// Bytes of a TCP segment in the labs.
 const SEGMENT: f64 = 1398.0;
 /// The share of segments that may be out of order above the kernel's own.
 const CHANCE: f64 = 1e-5;
 
-fn lab(label: &str, receive: &str, wire: Wire, receiver: Kind) -> Result<Lab> {
+fn lab(label: &str, receive: &str, wire: Wire, [sender, receiver]: [Kind; 2]) -> Result<Lab> {
     let lab = LabBuilder::new(label)
         .wire(wire)
         .every_host(&format!("receive = \"{receive}\""))
-        .hypervisors(&[Kind::Kernel, receiver])
+        .hypervisors(&[sender, receiver])
         .network(Network::new("blue", 10))
         .guest("blue", 1, Port::Tap)
         .guest("blue", 1, Port::Veth)
@@ -49,69 +50,87 @@ fn lab(label: &str, receive: &str, wire: Wire, receiver: Kind) -> Result<Lab> {
     Ok(lab)
 }
 
-/// Numbered datagrams, then a bulk flow, to the tap or the veth of hv2.
-fn load(lab: &Lab, index: usize) -> Result<IperfResult> {
+/// Numbered datagrams to the tap or the veth of hv2: none may overtake another.
+fn numbered(lab: &Lab, index: usize, sending: Sending) -> Result<()> {
     let (from, to) = (lab.guest("blue", 1, index)?, lab.guest("blue", 2, index)?);
-    let probe = Probe::start(&from.netns, &to.netns, to.v4, RATE)?;
-    let wanted = u64::from(RATE * SECONDS);
+    let probe = Probe::start_with(&from.netns, &to.netns, to.v4, RATE, sending)?;
+    let wanted = u64::from(RATE);
     eventually(PATIENCE, || {
         ensure!(probe.sent() >= wanted, "{} sent", probe.sent());
         Ok(())
     })?;
     let probe = probe.finish()?;
     ensure!(
-        probe.received > 0 && probe.reordered == 0 && probe.duplicated == 0,
-        "{}: {probe:?}",
+        probe.received > wanted / 2 && probe.reordered == 0 && probe.duplicated == 0,
+        "{}, {sending:?}: {probe:?}",
         to.name
     );
-    on_one_cpu(|| {
-        iperf::run(
-            &lab.scope,
-            &from.netns,
-            &to.netns,
-            to.v4,
-            Load::Tcp,
-            SECONDS,
-        )
-    })
+    Ok(())
 }
 
-/// Runs `work`, and the processes that it starts, on the first CPU: a veth queues by CPU, so segments
-/// of a sender or of acknowledgements that move overtake each other before they reach any switch.
-fn on_one_cpu<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let this = Pid::from_raw(0);
-    let before = sched_getaffinity(this)?;
-    let mut first = CpuSet::new();
-    first.set(0)?;
-    sched_setaffinity(this, &first)?;
-    let done = work();
-    sched_setaffinity(this, &before)?;
-    done
+/// A bulk flow to the tap or the veth of hv2.
+fn bulk(lab: &Lab, index: usize) -> Result<IperfResult> {
+    let (from, to) = (lab.guest("blue", 1, index)?, lab.guest("blue", 2, index)?);
+    iperf::run(
+        &lab.scope,
+        &from.netns,
+        &to.netns,
+        to.v4,
+        Load::TcpWindow(WINDOW),
+        SECONDS,
+    )
 }
 
-/// Returns whether the sender saw no more reordering than with the kernel's bridge and VXLAN device.
-/// (What follows a lost segment is no reordering, and a busy machine loses some.)
+/// Has one CPU take in what a guest's veth sends: a veth queues by the CPU that sends, and TCP sends
+/// from two, so that segments overtake each other before they reach any switch. A NIC has a queue for
+/// a flow; the other CPU has the acknowledgements.
+fn steer(guest: &Guest, host: &Netns, cpu: usize) -> Result<()> {
+    let queues = format!("/sys/class/net/{}/queues/rx-*", guest.port);
+    let script = format!(
+        "for queue in {queues}; do echo {:x} > $queue/rps_cpus; done",
+        1 << cpu
+    );
+    // `/sys` shows the links of the namespace that it was mounted in.
+    Cmd::new("ip")
+        .args(["netns", "exec", host.name(), "sh", "-c", &script])
+        .run()
+        .map(drop)
+}
+
+/// Returns whether receiver and sender saw no more reordering than with the kernel's bridge and
+/// VXLAN device. (What follows a lost segment is no reordering, and a busy machine loses some.)
 fn is_in_order(got: &IperfResult, reference: &IperfResult) -> bool {
     let segments = got.gbit_per_s * 1e9 / 8.0 * f64::from(SECONDS) / SEGMENT;
-    let seen =
-        |result: &IperfResult| f64::from(u32::try_from(result.sack_reordered).unwrap_or(u32::MAX));
-    seen(got) <= seen(reference) + segments * CHANCE
+    let number = |count| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    let kept =
+        |of: fn(&IperfResult) -> u64| number(of(got)) <= number(of(reference)) + segments * CHANCE;
+    kept(|result| result.sack_reordered) && kept(|result| result.out_of_order)
 }
 
 fn in_order(label: &str, receive: &str, wires: &[Wire]) -> Result<()> {
     for &wire in wires {
-        let ours = lab(label, receive, wire, switch())?;
-        let kernel = lab(&format!("{label}k"), receive, wire, Kind::Kernel)?;
-        for index in [1, 2] {
-            let mut seen = Vec::new();
-            for round in 1..=ROUNDS {
-                let (got, reference) = (load(&ours, index)?, load(&kernel, index)?);
-                let in_order = is_in_order(&got, &reference);
-                seen.push((got, reference));
-                if in_order {
-                    break;
+        for sender in [switch(), Kind::Kernel] {
+            let ours = lab(label, receive, wire, [sender, switch()])?;
+            let kernel = lab(&format!("{label}k"), receive, wire, [Kind::Kernel; 2])?;
+            for lab in [&ours, &kernel] {
+                for (hypervisor, cpu) in [(1, 0), (2, 1)] {
+                    let host = &lab.hypervisor(hypervisor)?.netns;
+                    steer(lab.guest("blue", hypervisor, 2)?, host, cpu)?;
                 }
-                ensure!(round < ROUNDS, "{wire:?}, guest {index}: {seen:#?}");
+            }
+            for index in [1, 2] {
+                numbered(&ours, index, Sending::Single)?;
+                numbered(&ours, index, Sending::Mixed)?;
+                let mut seen = Vec::new();
+                for round in 1..=ROUNDS {
+                    let (got, reference) = (bulk(&ours, index)?, bulk(&kernel, index)?);
+                    let in_order = is_in_order(&got, &reference);
+                    seen.push((got, reference));
+                    if in_order {
+                        break;
+                    }
+                    ensure!(round < ROUNDS, "{wire:?}, guest {index}: {seen:#?}");
+                }
             }
         }
     }
