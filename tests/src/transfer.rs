@@ -1,11 +1,12 @@
 //! Transfers whose content is compared: whatever arrives must be what was sent.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{SndBuf, UdpGsoSegment};
 
 use crate::netns::Netns;
 
@@ -32,7 +33,41 @@ pub fn tcp_both_ways(
     address: impl Into<IpAddr>,
     length: usize,
 ) -> Result<()> {
-    let target = SocketAddr::new(address.into(), PORT);
+    let write = |stream: &mut TcpStream, request: &[u8]| stream.write_all(request);
+    tcp(client, server, address.into(), length, write)
+}
+
+/// As [`tcp_both_ways`], with writes of one segment and of several by turns, each of which is sent at
+/// once, and never much on its way.
+pub fn tcp_uneven(
+    client: &Netns,
+    server: &Netns,
+    address: impl Into<IpAddr>,
+    length: usize,
+) -> Result<()> {
+    const ONE: usize = 700;
+    const SEVERAL: usize = 5000;
+    const WINDOW: usize = 64 << 10;
+    tcp(client, server, address.into(), length, |stream, request| {
+        stream.set_nodelay(true)?;
+        setsockopt(stream, SndBuf, &WINDOW)?;
+        for both in request.chunks(ONE + SEVERAL) {
+            let (one, several) = both.split_at(ONE.min(both.len()));
+            stream.write_all(one)?;
+            stream.write_all(several)?;
+        }
+        Ok(())
+    })
+}
+
+fn tcp(
+    client: &Netns,
+    server: &Netns,
+    address: IpAddr,
+    length: usize,
+    write: impl FnOnce(&mut TcpStream, &[u8]) -> io::Result<()>,
+) -> Result<()> {
+    let target = SocketAddr::new(address, PORT);
     let (request, response) = (pattern(length, 1), pattern(length, 2));
     let listener = server
         .enter(|| TcpListener::bind(target))?
@@ -46,7 +81,7 @@ pub fn tcp_both_ways(
         .context("connect")?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(&request).context("the client's request")?;
+    write(&mut stream, &request).context("the client's request")?;
     stream.shutdown(Shutdown::Write)?;
     let mut arrived = Vec::new();
     stream

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use vxnet_tests::command::Cmd;
+use vxnet_tests::counters::Counters;
 use vxnet_tests::guest::{Guest, Port};
 use vxnet_tests::hypervisor::Kind;
 use vxnet_tests::iperf::{self, IperfResult, Load};
@@ -13,6 +14,7 @@ use vxnet_tests::netns::Netns;
 use vxnet_tests::network::Network;
 use vxnet_tests::probe::{Probe, Sending};
 use vxnet_tests::topology::LabBuilder;
+use vxnet_tests::transfer;
 use vxnet_tests::underlay::{Family, Wire};
 use vxnet_tests::wait::eventually;
 
@@ -27,6 +29,8 @@ const RATE: u32 = 50_000;
 const ROUNDS: usize = 3;
 /// So few bytes on the way that no queue overflows: what follows a lost segment comes out of order too.
 const WINDOW: u32 = 256 << 10;
+/// Bytes of the flow that is written unevenly.
+const UNEVEN: usize = 16 << 20;
 /// Bytes of a TCP segment in the labs.
 const SEGMENT: f64 = 1398.0;
 /// The share of segments that may be out of order above the kernel's own.
@@ -81,6 +85,21 @@ fn bulk(lab: &Lab, index: usize) -> Result<IperfResult> {
     )
 }
 
+/// Segments that come singly and merged by turns: no path may split a flow by that.
+fn uneven(lab: &Lab, index: usize) -> Result<()> {
+    let (from, to) = (lab.guest("blue", 1, index)?, lab.guest("blue", 2, index)?);
+    let mut seen = Vec::new();
+    for _ in 0..ROUNDS {
+        let before = Counters::read(&to.netns)?;
+        transfer::tcp_uneven(&from.netns, &to.netns, to.v4, UNEVEN)?;
+        seen.push(Counters::read(&to.netns)?.since(&before, "TcpExt.TCPOFOQueue"));
+        if seen.ends_with(&[0]) {
+            return Ok(());
+        }
+    }
+    bail!("{}: {seen:?} segments came early", to.name);
+}
+
 /// Has one CPU take in what a guest's veth sends: a veth queues by the CPU that sends, and TCP sends
 /// from two, so that segments overtake each other before they reach any switch. A NIC has a queue for
 /// a flow; the other CPU has the acknowledgements.
@@ -121,6 +140,7 @@ fn in_order(label: &str, receive: &str, wires: &[Wire]) -> Result<()> {
             for index in [1, 2] {
                 numbered(&ours, index, Sending::Single)?;
                 numbered(&ours, index, Sending::Mixed)?;
+                uneven(&ours, index)?;
                 let mut seen = Vec::new();
                 for round in 1..=ROUNDS {
                     let (got, reference) = (bulk(&ours, index)?, bulk(&kernel, index)?);
