@@ -79,6 +79,8 @@ pub(crate) struct Schedule {
 pub(crate) struct Series {
     pub(crate) entry: Entry,
     pub(crate) figures: Vec<Option<Figure>>,
+    /// What disturbed rounds had: they measure nothing, but a flow has to stay in order in them too.
+    pub(crate) disturbed: Vec<Figure>,
     /// Why rounds were dropped.
     pub(crate) dropped: Vec<String>,
     /// Which of these were not disturbed: nothing, or not all, was carried.
@@ -116,6 +118,7 @@ pub(crate) fn run(
             all.push(Series {
                 entry: entry.clone(),
                 figures: Vec::new(),
+                disturbed: Vec::new(),
                 dropped: Vec::new(),
                 failed: Vec::new(),
             });
@@ -136,7 +139,10 @@ pub(crate) fn run(
             let figure = case::measure(load, contest.ports, beds.get(spec)?, schedule.pace);
             let (figure, why) = match figure {
                 Ok(figure) => match fault(contest, spec.peer, figure.usage) {
-                    Some(fault) if !schedule.is_quick => (None, Some(fault)),
+                    Some(fault) if !schedule.is_quick => {
+                        series.disturbed.push(figure);
+                        (None, Some(fault))
+                    }
                     _ => (Some(figure), None),
                 },
                 Err(error) => {

@@ -112,13 +112,15 @@ pub(crate) struct Verdict {
 }
 
 impl Goal {
-    /// Looks the goal up in the results.
-    pub(crate) fn judge(self, rows: &[Row]) -> Verdict {
+    /// Looks the goal up in the results. A ratio counts if more than half of `rounds` are left of it:
+    /// those that were not disturbed.
+    pub(crate) fn judge(self, rows: &[Row], rounds: usize) -> Verdict {
         let figures = rows.iter().filter_map(|row| {
             let is_here = row.case == self.case && row.ports == self.ports && row.wire == self.wire;
             let figure = match self.of {
                 Of::Ratio(peer) if row.peer == peer && !row.metric.contains("GSO") => {
-                    row.ratio.map(|ratio| ratio.median)
+                    let enough = row.ratio.filter(|ratio| 2 * ratio.count > rounds);
+                    enough.map(|ratio| ratio.median)
                 }
                 Of::Percent if row.metric.contains("GSO") => row.vxnet,
                 Of::Nanoseconds => row.vxnet,
@@ -228,10 +230,11 @@ mod tests {
             example("bulk-tcp", "auto", "brvx", 9.0),
             example("bulk-tcp", "tc", "bridge", 9.0),
         ];
-        let verdict = goal.judge(&rows);
+        let verdict = goal.judge(&rows, 1);
         assert_eq!(verdict.word(), "met");
         assert_eq!(verdict.cells()[5], "1.50 (tc)");
-        assert_eq!(goal.judge(&[]).word(), "not measured");
+        assert_eq!(goal.judge(&[], 1).word(), "not measured");
+        assert_eq!(goal.judge(&rows, 2).word(), "not measured");
     }
 
     #[test]

@@ -71,7 +71,9 @@ pub(crate) fn judge(contest: &Contest, all: &[Series]) -> Vec<Order> {
 /// Reads what a series tells of order, if it tells any.
 fn seen(series: &Series) -> Option<Seen> {
     let of = |name| -> Vec<f64> { series.extras(name).into_iter().flatten().collect() };
-    let inversions = of(INVERSIONS);
+    let disturbed = series.disturbed.iter();
+    let mut inversions = of(INVERSIONS);
+    inversions.extend(disturbed.filter_map(|figure| figure.extra(INVERSIONS)));
     if !inversions.is_empty() {
         return Some(Seen::Udp {
             inversions: inversions.iter().sum(),
@@ -204,6 +206,7 @@ mod tests {
                 load: Load::BulkTcp,
             },
             figures: rounds.iter().map(figure).collect(),
+            disturbed: Vec::new(),
             dropped: Vec::new(),
             failed: Vec::new(),
         }
@@ -259,6 +262,9 @@ mod tests {
         let udp = |second| series(ours, &[&[(INVERSIONS, 0.0)], &[(INVERSIONS, second)]]);
         assert_eq!(verdicts(&[udp(0.0)]), [Some(true)]);
         assert_eq!(verdicts(&[udp(1.0)]), [Some(false)]);
+        let mut disturbed = udp(0.0);
+        disturbed.disturbed = udp(1.0).figures.into_iter().flatten().collect();
+        assert_eq!(verdicts(&[disturbed]), [Some(false)]);
         assert_eq!(verdicts(&[series(ours, &[&[]])]), [], "no order to be seen");
     }
 }

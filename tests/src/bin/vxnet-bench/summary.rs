@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::beds::Beds;
 use crate::contest::{Contest, Schedule, Series};
-use crate::goal::{NOT_MEASURED, Verdict, goals};
+use crate::goal::{Goal, NOT_MEASURED, Verdict, goals};
 use crate::machine;
 use crate::order::{self, Order};
 use crate::peer::{Peer, Receive};
@@ -54,6 +54,7 @@ impl Summary {
                 figures,
                 dropped,
                 failed,
+                disturbed: _,
             } = series;
             let title = format!("{}: {}", contest.title(), entry.name);
             if let Some(first) = dropped.first() {
@@ -131,7 +132,7 @@ impl Summary {
         if schedule.is_quick {
             Report::line(&format!("*** {QUICK} ***"));
         }
-        let verdicts = self.verdicts();
+        let verdicts = self.verdicts(schedule.rounds);
         let heads = [
             "GOAL", "WHERE", "AGAINST", "LEAST", "AIM", "REACHED", "VERDICT",
         ];
@@ -184,8 +185,9 @@ impl Summary {
         }
     }
 
-    fn verdicts(&self) -> Vec<Verdict> {
-        goals().iter().map(|goal| goal.judge(&self.rows)).collect()
+    fn verdicts(&self, rounds: usize) -> Vec<Verdict> {
+        let judge = |goal: &Goal| goal.judge(&self.rows, rounds);
+        goals().iter().map(judge).collect()
     }
 
     /// The JSON file.
@@ -209,7 +211,7 @@ impl Summary {
             "floors": self.floors,
             "left_out": beds.missing,
             "dropped": self.dropped,
-            "goals": self.verdicts().iter().map(Verdict::json).collect::<Vec<_>>(),
+            "goals": self.verdicts(schedule.rounds).iter().map(Verdict::json).collect::<Vec<_>>(),
             "not_measured": NOT_MEASURED,
             "order": self.order.iter().map(Order::json).collect::<Vec<_>>(),
             "failed": self.failed,
