@@ -9,6 +9,7 @@ mod events;
 mod flaps;
 mod lock;
 mod loops;
+mod once;
 mod places;
 mod probes;
 mod warnings;
@@ -23,15 +24,13 @@ use tokio::{
 };
 
 use self::{events::Events, warnings::Warnings, watch::Watch};
-use crate::{
-    host::{Kernel, Paths, floor, maps::Maps},
-    plan::Op,
-};
+use crate::host::{Kernel, Paths, floor, maps::Maps};
 
 pub use self::{
     assignment::Assignment,
     lock::{Lock, is_running},
     loops::{Loop, loops},
+    once::{Outcome, apply, plan, plan_on_paper},
     warnings::warnings,
 };
 
@@ -39,17 +38,6 @@ pub use self::{
 const SETTLE: Duration = Duration::from_millis(10);
 /// How often the host is looked at without an event: what nobody announces is found then.
 const PATROL: Duration = Duration::from_secs(5);
-
-/// Applies a fabric once, and returns what had to be done and what is doubtful.
-pub async fn apply(assignment: &Assignment, paths: &Paths) -> Result<(Vec<Op>, Vec<String>)> {
-    floor::check()?;
-    let _lock = Lock::take(paths)?;
-    assignment.judge(paths).await?;
-    let mut kernel = Kernel::open(paths.clone(), assignment.peers(), false)?;
-    let done = assignment.converge(&mut kernel).await?;
-    let doubts = Warnings::new(paths).doubts(assignment.doubts(&kernel))?;
-    Ok((done, doubts))
-}
 
 /// Keeps the host as the fabric says until told to stop.
 pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bool) -> Result<()> {

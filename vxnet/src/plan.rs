@@ -1,6 +1,6 @@
 //! The difference between two states, as operations in a safe order.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use crate::state::{Id, Spec, State};
 
@@ -36,7 +36,46 @@ pub fn plan(observed: &State, desired: &State) -> Vec<Op> {
     made.chain(gone).collect()
 }
 
+/// Returns what operations come to, one for each thing, in the order in which they begin: several
+/// rounds may have changed one thing.
+pub fn merged(ops: &[Op]) -> Vec<Op> {
+    let mut ends: BTreeMap<&Id, (Option<&Spec>, Option<&Spec>)> = BTreeMap::new();
+    let mut order = Vec::new();
+    for op in ops {
+        let (from, to) = op.sides();
+        ends.entry(op.id())
+            .and_modify(|(_, end)| *end = to)
+            .or_insert_with(|| {
+                order.push(op.id());
+                (from, to)
+            });
+    }
+    let merged = |id: &Id| {
+        let (from, to) = ends[id];
+        match (from.cloned(), to.cloned()) {
+            (None, Some(to)) => Some(Op::Create(id.clone(), to)),
+            (Some(from), None) => Some(Op::Delete(id.clone(), from)),
+            (Some(from), Some(to)) if from != to => Some(Op::Change {
+                id: id.clone(),
+                from,
+                to,
+            }),
+            _ => None,
+        }
+    };
+    order.into_iter().filter_map(merged).collect()
+}
+
 impl Op {
+    /// Returns how the thing is before and after; none if it is not there.
+    pub fn sides(&self) -> (Option<&Spec>, Option<&Spec>) {
+        match self {
+            Self::Create(_, spec) => (None, Some(spec)),
+            Self::Change { from, to, .. } => (Some(from), Some(to)),
+            Self::Delete(_, spec) => (Some(spec), None),
+        }
+    }
+
     /// Returns what the operation is about.
     pub fn id(&self) -> &Id {
         match self {
@@ -79,6 +118,42 @@ mod tests {
             lines(plan(&all, &State::new())),
             ["- VNI 1", "- host row", "- bridge b"]
         );
+    }
+
+    #[test]
+    fn several_rounds_come_to_one_operation_for_each_thing() {
+        let (id, old) = sysctl("0");
+        let (_, new) = sysctl("1");
+        let change = |from: &Spec, to: &Spec| Op::Change {
+            id: id.clone(),
+            from: from.clone(),
+            to: to.clone(),
+        };
+        let create = |spec: &Spec| Op::Create(id.clone(), spec.clone());
+        let delete = |spec: &Spec| Op::Delete(id.clone(), spec.clone());
+        let other = Op::Create(Id::Vni(1), Spec::Slot(1));
+        for (ops, expected) in [
+            (
+                vec![create(&old), other.clone(), change(&old, &new)],
+                Some(create(&new)),
+            ),
+            (
+                vec![change(&new, &old), other.clone(), delete(&old)],
+                Some(delete(&new)),
+            ),
+            (
+                vec![delete(&old), other.clone(), create(&new)],
+                Some(change(&old, &new)),
+            ),
+            (vec![create(&old), other.clone(), delete(&old)], None),
+            (
+                vec![change(&old, &new), other.clone(), change(&new, &old)],
+                None,
+            ),
+        ] {
+            let expected: Vec<Op> = expected.into_iter().chain([other.clone()]).collect();
+            assert_eq!(merged(&ops), expected, "{ops:?}");
+        }
     }
 
     #[test]

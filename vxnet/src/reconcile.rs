@@ -1,5 +1,7 @@
 //! Bringing a host from what it is to what it should be.
 
+mod rehearsal;
+
 use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
@@ -8,6 +10,8 @@ use crate::{
     plan::{Op, plan},
     state::{Observed, State},
 };
+
+pub use self::rehearsal::Rehearsal;
 
 /// How many rounds may be needed: links, then what refers to them, then what those allow.
 const ROUNDS: usize = 8;

@@ -34,6 +34,7 @@ mod order;
 mod overlay_learning;
 mod ovs_peer;
 mod peer_flood;
+mod plan;
 
 mod suppress;
 mod teardown;

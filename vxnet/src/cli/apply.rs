@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 
-use super::output;
+use super::{change::changes, output};
 use crate::{
     daemon::{self, Assignment},
     host::Paths,
@@ -23,16 +23,17 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
     let assignment = Assignment::load(&args.config, args.host.as_deref())?;
-    let (done, doubts) = daemon::apply(&assignment, paths).await?;
+    let outcome = daemon::apply(&assignment, paths).await?;
+    let done = changes(&outcome.ops, &outcome.names);
     let mut text = String::new();
-    for op in &done {
-        writeln!(text, "{op}")?;
+    for change in &done {
+        writeln!(text, "{change}")?;
     }
     match done.len() {
         0 => writeln!(text, "host {}: nothing to change", assignment.host)?,
         count => writeln!(text, "host {}: {count} changes applied", assignment.host)?,
     }
-    for doubt in doubts {
+    for doubt in &outcome.doubts {
         let _ = writeln!(text, "warning: {doubt}");
     }
     output::text(&text)

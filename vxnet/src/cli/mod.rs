@@ -1,6 +1,7 @@
 //! The command line: nouns and verbs, as iproute2 has them.
 
 mod apply;
+mod change;
 mod check;
 mod daemon;
 mod decode;
@@ -9,6 +10,7 @@ mod fdb;
 mod neighbour;
 mod network;
 mod output;
+mod plan;
 mod port;
 mod schema;
 mod status;
@@ -63,6 +65,8 @@ enum Command {
     Check(check::Args),
     /// Print the JSON Schema of the fabric file, for editors
     Schema(schema::Args),
+    /// Show what `apply` would change on this host, and change nothing
+    Plan(plan::Args),
     /// Set this host up once and return; forwarding goes on without a daemon
     Apply(apply::Args),
     /// Keep this host as the fabric file says, until stopped
@@ -106,6 +110,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Plan(args) => block_on(plan::run(&args, &paths)),
         Command::Apply(args) => block_on(apply::run(&args, &paths)),
         Command::Daemon(args) => block_on(daemon::run(&args, &paths)),
         Command::Teardown(args) => block_on(teardown::run(&args, &paths)),

@@ -78,6 +78,18 @@ impl Kernel {
         kernel.look().await
     }
 
+    /// Looks at everything, as [`Kernel::open`] would find it, and makes nothing.
+    pub async fn look_only(paths: Paths, peers: BTreeSet<IpAddr>) -> Result<Observed> {
+        let mut kernel = Self::without_programs(paths, floor::check()?)?;
+        kernel.peers = peers;
+        // Without maps nothing of ours runs, and it does not matter what is to run.
+        if kernel.paths.maps().join("LOCAL").exists() {
+            kernel.object = Some(Object::load_unseen(&kernel.paths)?);
+            kernel.maps = Some(Maps::open_any(&kernel.paths)?);
+        }
+        kernel.look_at_all().await
+    }
+
     /// Prepares to remove everything; with `force`, bridges go although guests are in them.
     pub fn for_teardown(paths: Paths, force: bool) -> Result<Self> {
         let way = floor::check()?;
@@ -163,6 +175,26 @@ impl Kernel {
             programs: tags.unwrap_or_default(),
             can_match_bridge: self.can_match_bridge,
         })
+    }
+
+    async fn look_at_all(&mut self) -> Result<Observed> {
+        let facts = self.look().await?;
+        self.last = Some(facts.clone());
+        let mut state = State::new();
+        sysctl::observe(&self.paths, &mut state)?;
+        if let Some(rules) = nft::observe(&self.paths)? {
+            state.insert(Id::Guard, Spec::Guard(Guard { rules }));
+        }
+        self.observe_links(&mut state);
+        trunk::observe(&self.paths, &self.links, &mut state)?;
+        membership::observe(&self.paths, &self.links, &mut state)?;
+        detour::observe(&self.paths, &self.links, &mut state);
+        self.observe_gro_socket(&mut state);
+        self.observe_programs(&mut state);
+        if let Some(maps) = &self.maps {
+            rows::observe(maps, &mut state)?;
+        }
+        Ok(Observed { facts, state })
     }
 
     /// Returns the bridges that stayed for their guests when their networks went.
@@ -396,23 +428,7 @@ impl Host for Kernel {
             self.paths.create()?;
             object.repin(&self.paths)?;
         }
-        let facts = self.look().await?;
-        self.last = Some(facts.clone());
-        let mut state = State::new();
-        sysctl::observe(&self.paths, &mut state)?;
-        if let Some(rules) = nft::observe(&self.paths)? {
-            state.insert(Id::Guard, Spec::Guard(Guard { rules }));
-        }
-        self.observe_links(&mut state);
-        trunk::observe(&self.paths, &self.links, &mut state)?;
-        membership::observe(&self.paths, &self.links, &mut state)?;
-        detour::observe(&self.paths, &self.links, &mut state);
-        self.observe_gro_socket(&mut state);
-        self.observe_programs(&mut state);
-        if let Some(maps) = &self.maps {
-            rows::observe(maps, &mut state)?;
-        }
-        Ok(Observed { facts, state })
+        self.look_at_all().await
     }
 
     async fn apply(&mut self, op: &Op) -> Result<()> {

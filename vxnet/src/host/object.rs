@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
+    path::PathBuf,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -76,6 +77,16 @@ impl Object {
         Ok(Self { ebpf, tags, maps })
     }
 
+    /// As [`Self::load`], to look only: nothing is pinned that was not.
+    pub(super) fn load_unseen(paths: &Paths) -> Result<Self> {
+        let before = pinned(paths)?;
+        let object = Self::load(paths, false);
+        for new in pinned(paths)?.difference(&before) {
+            fs::remove_file(new).with_context(|| format!("cannot remove {}", new.display()))?;
+        }
+        object
+    }
+
     /// Pins maps again that someone has unpinned.
     pub(super) fn repin(&self, paths: &Paths) -> Result<()> {
         for (name, map) in self.ebpf.maps() {
@@ -126,12 +137,18 @@ impl Object {
 /// Name of the ring buffer that aya-log adds.
 const LOG: &str = "AYA_LOGS";
 
+fn pinned(paths: &Paths) -> Result<BTreeSet<PathBuf>> {
+    let entries = fs::read_dir(paths.maps())?;
+    Ok(entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<io::Result<_>>()?)
+}
+
 fn pinned_ids(paths: &Paths) -> Result<BTreeSet<u32>> {
-    let mut ids = BTreeSet::new();
-    for entry in fs::read_dir(paths.maps())? {
-        ids.insert(MapData::from_pin(entry?.path())?.info()?.id());
-    }
-    Ok(ids)
+    let pins = pinned(paths)?;
+    pins.iter()
+        .map(|pin| Ok(MapData::from_pin(pin)?.info()?.id()))
+        .collect()
 }
 
 /// Levels of aya-log, as the programs compare them.

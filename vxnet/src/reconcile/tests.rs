@@ -64,7 +64,7 @@ impl Host for Troubled {
         self.tried.push(op.to_string());
         (self.before)(&mut self.machine, op)?;
         self.is_unsettled = true;
-        self.machine.apply(op)
+        self.machine.perform(op)
     }
 
     async fn settle(&mut self) -> Result<()> {

@@ -43,18 +43,46 @@ impl Links {
         &mut self.by_index
     }
 
+    /// Adds a link of a number that no other has.
+    pub fn add(&mut self, link: Link) {
+        if let Some(index) = self.index.get_mut() {
+            index.add(&link);
+        }
+        self.by_index.insert(link.ifindex, link);
+    }
+
+    /// Changes the link of that name, if there is one.
+    pub fn change(&mut self, name: &str, change: impl FnOnce(&mut Link)) {
+        let Some(link) = self.named(name) else {
+            return;
+        };
+        let (ifindex, master) = (link.ifindex, link.master);
+        if let Some(link) = self.by_index.get_mut(&ifindex) {
+            change(link);
+            if link.name != name || link.master != master {
+                self.index.take();
+            }
+        }
+    }
+
     fn index(&self) -> &Index {
         self.index.get_or_init(|| {
             let mut index = Index::default();
             for link in self.by_index.values() {
-                index.by_name.insert(link.name.clone(), link.ifindex);
-                if let Some(master) = link.master {
-                    let ports = index.by_master.entry(master).or_default();
-                    ports.push(link.ifindex);
-                }
+                index.add(link);
             }
             index
         })
+    }
+}
+
+impl Index {
+    fn add(&mut self, link: &Link) {
+        self.by_name.insert(link.name.clone(), link.ifindex);
+        if let Some(master) = link.master {
+            let ports = self.by_master.entry(master).or_default();
+            ports.push(link.ifindex);
+        }
     }
 }
 
@@ -111,5 +139,12 @@ mod tests {
         links.edit().remove(&9);
         assert!(links.named("br1").is_some(), "a change is seen");
         assert_eq!(names(&links, 4), ["vnet0"]);
+        links.add(link(11, "vnet3", Some(4)));
+        assert_eq!(names(&links, 4), ["vnet0", "vnet3"]);
+        links.change("vnet3", |link| link.mtu = 1450);
+        assert_eq!(links.named("vnet3").map(|link| link.mtu), Some(1450));
+        links.change("vnet3", |link| link.master = Some(5));
+        assert_eq!(names(&links, 4), ["vnet0"]);
+        assert_eq!(names(&links, 5), ["vnet2", "vnet3"]);
     }
 }

@@ -5,13 +5,12 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
-use vxnet_common::addr::{Mac, Vni};
+use anyhow::{Context as _, Result, bail};
+use vxnet_common::addr::Vni;
 
 use crate::{
     model::{Fabric, Host, Network, Receive, Segment, VXLAN_PORT},
-    plan::Op,
-    state::{DETOUR, DETOUR_END, GRO_SOCKET, Hook, Id, Link, Observed, Spec, State, anchor_names},
+    state::{Hook, Id, Link, Observed, Spec, State, anchor_names},
 };
 
 /// The links that every machine starts with.
@@ -82,20 +81,13 @@ fn network(name: &str, vni: u32, hosts: &[&str]) -> Network {
 
 /// A machine whose kernel is a few tables. Links come and go as on a real one: with an ifindex of
 /// their own, and with what ran on them.
-#[derive(Clone)]
-pub(crate) struct Machine {
-    pub(crate) observed: Observed,
-    next_ifindex: u32,
-}
+pub(crate) use crate::reconcile::Rehearsal as Machine;
 
 impl Machine {
     /// Returns host1 of [`fabric`]: eth0 leads to the peers, eth1 elsewhere, and virbr0 with the
     /// guest vnet9 is libvirt's own.
     pub(crate) fn new(family: u8) -> Self {
-        let mut machine = Self {
-            observed: Observed::default(),
-            next_ifindex: 1,
-        };
+        let mut machine = Self::of(Observed::default());
         machine.add("lo", "", None).is_ethernet = false;
         let own = underlay(family, 1);
         let eth0 = machine.add("eth0", "", None);
@@ -124,42 +116,15 @@ impl Machine {
 
     /// Adds a link.
     pub(crate) fn add(&mut self, name: &str, kind: &str, master: Option<u32>) -> &mut Link {
-        let ifindex = self.next_ifindex;
-        self.next_ifindex += 1;
-        let link = Link {
-            ifindex,
-            name: name.into(),
-            kind: kind.into(),
-            master,
-            mtu: 1500,
-            mac: Mac([0x52, 0x54, 0, 0, 0, ifindex as u8]),
-            up: true,
-            is_ethernet: true,
-            ..Link::default()
-        };
+        let ifindex = self.new_link(name, kind, master);
         let links = self.observed.facts.links.edit();
-        links.entry(ifindex).or_insert(link)
+        links.get_mut(&ifindex).expect("it was made")
     }
 
     /// Adds a guest's tap to a bridge, as libvirt does.
     pub(crate) fn add_guest(&mut self, name: &str, bridge: &str) -> u32 {
         let master = self.ifindex(bridge);
         self.add(name, "tun", Some(master)).ifindex
-    }
-
-    /// Removes a link, and with it the programs on it.
-    pub(crate) fn remove(&mut self, name: &str) {
-        let Some(link) = self.observed.facts.link(name) else {
-            return;
-        };
-        let ifindex = link.ifindex;
-        let Observed { facts, state } = &mut self.observed;
-        let links = facts.links.edit();
-        links.remove(&ifindex);
-        for link in links.values_mut() {
-            link.master.take_if(|master| *master == ifindex);
-        }
-        state.retain(|id, _| !matches!(id, Id::Program(on, _) if *on == ifindex));
     }
 
     pub(crate) fn link(&mut self, name: &str) -> &mut Link {
@@ -171,84 +136,6 @@ impl Machine {
         self.observed.facts.link(name).expect(name).ifindex
     }
 
-    /// Carries out an operation, or refuses what a kernel would refuse.
-    pub(crate) fn apply(&mut self, op: &Op) -> Result<()> {
-        match op {
-            Op::Create(id, spec) => {
-                ensure!(!self.observed.state.contains_key(id), "it exists");
-                self.put(id, spec)
-            }
-            Op::Change { id, from, to } => {
-                let is = self.observed.state.get(id);
-                ensure!(is == Some(from), "it is not as it was");
-                self.put(id, to)
-            }
-            Op::Delete(id, _) => {
-                // A link takes its programs along, and an absent thing need not be removed.
-                self.observed.state.remove(id);
-                self.take(id);
-                Ok(())
-            }
-        }
-    }
-
-    fn put(&mut self, id: &Id, spec: &Spec) -> Result<()> {
-        match (id, spec) {
-            (Id::Bridge(name), Spec::Bridge(bridge)) => {
-                if self.observed.facts.link(name).is_none() {
-                    self.add(name, "bridge", None).is_ours = true;
-                }
-                let link = self.link(name);
-                (link.mac, link.mtu, link.up) = (bridge.mac, bridge.mtu, bridge.up);
-            }
-            (Id::Anchor(port), Spec::Anchor { bridge, mtu, .. }) => {
-                let master = self.observed.facts.link(bridge).context("no such bridge")?;
-                let master = master.ifindex;
-                if self.observed.facts.link(port).is_none() {
-                    self.add(port, "veth", Some(master)).is_ours = true;
-                    self.add(&port.replace("vxa", "vxp"), "veth", None).is_ours = true;
-                }
-                self.link(port).mtu = *mtu;
-            }
-            (Id::Detour, Spec::Detour { .. }) if self.observed.facts.link(DETOUR).is_none() => {
-                self.add(DETOUR, "veth", None).is_ours = true;
-                self.add(DETOUR_END, "veth", None).is_ours = true;
-            }
-            (Id::GroSocket, Spec::GroSocket { up, .. }) => {
-                if self.observed.facts.link(GRO_SOCKET).is_none() {
-                    self.add(GRO_SOCKET, "vxlan", None).is_ours = true;
-                }
-                self.link(GRO_SOCKET).up = *up;
-            }
-            (Id::Address(link, _), _) => {
-                ensure!(self.observed.facts.link(link).is_some(), "no such link");
-            }
-            (Id::Program(ifindex, _), _) => {
-                let links = &self.observed.facts.links;
-                ensure!(links.contains_key(ifindex), "no such link");
-            }
-            _ => {}
-        }
-        self.observed.state.insert(id.clone(), spec.clone());
-        Ok(())
-    }
-
-    fn take(&mut self, id: &Id) {
-        match id {
-            Id::Bridge(name) => self.remove(name),
-            Id::Anchor(port) => {
-                self.remove(&port.replace("vxa", "vxp"));
-                self.remove(port);
-            }
-            Id::Detour => {
-                self.remove(DETOUR_END);
-                self.remove(DETOUR);
-            }
-            Id::GroSocket => self.remove(GRO_SOCKET),
-            _ => {}
-        }
-    }
-
     /// Applies `desired` until nothing is left to do, and returns how many rounds it took.
     pub(crate) fn settle(&mut self, desired: impl Fn(&Observed) -> Result<State>) -> Result<usize> {
         for round in 0..8 {
@@ -257,7 +144,7 @@ impl Machine {
                 return Ok(round);
             }
             for op in ops {
-                self.apply(&op).with_context(|| op.to_string())?;
+                self.perform(&op).with_context(|| op.to_string())?;
             }
         }
         bail!("the machine does not come to rest")
