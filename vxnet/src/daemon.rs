@@ -7,6 +7,7 @@ mod assignment;
 mod complaints;
 mod events;
 mod flaps;
+mod former;
 mod lock;
 mod loops;
 mod once;
@@ -23,7 +24,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use self::{events::Events, warnings::Warnings, watch::Watch};
+use self::{events::Events, former::Former, warnings::Warnings, watch::Watch};
 use crate::host::{Kernel, Paths, floor, maps::Maps};
 
 pub use self::{
@@ -31,7 +32,7 @@ pub use self::{
     lock::{Lock, is_running},
     loops::{Loop, loops},
     once::{Outcome, apply, plan, plan_on_paper},
-    warnings::warnings,
+    warnings::{Told, told},
 };
 
 /// How long to wait for more events before acting on the first: links change in bursts.
@@ -43,7 +44,7 @@ const PATROL: Duration = Duration::from_secs(5);
 pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bool) -> Result<()> {
     let mut assignment = Assignment::load(file, host)?;
     floor::check()?;
-    let _lock = Lock::take(paths)?;
+    let lock = Lock::take(paths)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut reload = signal(SignalKind::hangup())?;
@@ -51,14 +52,22 @@ pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bo
     let mut events = Events::listen()?;
     assignment.judge(paths).await?;
     let mut kernel = Kernel::open(paths.clone(), assignment.peers(), log_packets)?;
+    let mut warnings = Warnings::new(paths);
     // With thousands of networks this takes a while; what it has done by then stays, and is right.
+    let former = Former::read(paths);
     let done = tokio::select! {
-        done = assignment.converge(&mut kernel) => done?,
+        done = begin(&mut kernel, &mut assignment, &former, &mut warnings, paths) => done,
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
-    log::info!("host {} is ready ({} changes)", assignment.host, done.len());
-    let mut warnings = Warnings::new(paths);
+    let done = match done {
+        Err(error) if former.is_nothing() => {
+            drop((kernel, lock));
+            return Err(once::leave(paths, error));
+        }
+        done => done?,
+    };
+    log::info!("host {} is ready ({done} changes)", assignment.host);
     tell(&mut warnings, assignment.doubts(&kernel));
     let watch = Watch::start(paths)?;
 
@@ -72,14 +81,10 @@ pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bo
                 events.drain();
             }
             _ = patrol.tick() => expire(&mut kernel),
-            _ = reload.recv() => match Assignment::load(file, Some(&assignment.host)) {
-                Ok(fresh) => {
-                    kernel.set_peers(fresh.peers());
-                    assignment = fresh;
-                    log::info!("reloaded {}", file.display());
-                }
-                Err(error) => log::error!("kept the former fabric: {error:#}"),
-            },
+            _ = reload.recv() => {
+                reload_from(file, &mut kernel, &mut assignment, &mut warnings, paths).await;
+                watch.look_again();
+            }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -101,6 +106,69 @@ pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bo
     }
     log::info!("stopping; the data path goes on (`vxnet teardown` removes it)");
     Ok(())
+}
+
+/// Brings the host to what the file says, and returns how many changes that took. A file that cannot
+/// be applied leaves the host as it was, by the former one.
+async fn begin(
+    kernel: &mut Kernel,
+    assignment: &mut Assignment,
+    former: &Former,
+    warnings: &mut Warnings,
+    paths: &Paths,
+) -> Result<usize> {
+    if let Former::Fabric(former) = former
+        && former.is(assignment)
+    {
+        return Ok(assignment.converge(kernel).await?.len());
+    }
+    let error = match once::switch(kernel, assignment, former, paths).await {
+        Ok(outcome) => return Ok(outcome.ops.len()),
+        Err(error) => error,
+    };
+    let Former::Fabric(former) = former else {
+        return Err(error);
+    };
+    assignment.clone_from(former);
+    refuse(warnings, &error);
+    Ok(0)
+}
+
+/// Reads the file again, and brings the host to what it says; one that is wrong, or cannot be
+/// applied, changes nothing.
+async fn reload_from(
+    file: &Path,
+    kernel: &mut Kernel,
+    assignment: &mut Assignment,
+    warnings: &mut Warnings,
+    paths: &Paths,
+) {
+    let fresh = match Assignment::load(file, Some(&assignment.host)) {
+        Ok(fresh) => fresh,
+        Err(error) => return refuse(warnings, &error),
+    };
+    let former = Former::Fabric(Box::new(assignment.clone()));
+    match once::switch(kernel, &fresh, &former, paths).await {
+        Ok(outcome) => {
+            for op in &outcome.ops {
+                log::info!("{op}");
+            }
+            log::info!("reloaded {}", file.display());
+            *assignment = fresh;
+            if let Err(error) = warnings.refused(None) {
+                log::error!("{error:#}");
+            }
+        }
+        Err(error) => refuse(warnings, &error),
+    }
+}
+
+/// Tells that the file was not applied.
+fn refuse(warnings: &mut Warnings, error: &anyhow::Error) {
+    log::error!("kept the former fabric: {error:#}");
+    if let Err(error) = warnings.refused(Some(format!("kept the former fabric: {error:#}"))) {
+        log::error!("{error:#}");
+    }
 }
 
 /// Logs doubts that have not been told already.

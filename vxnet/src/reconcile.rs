@@ -28,6 +28,15 @@ pub trait Host {
     fn settle(&mut self) -> impl Future<Output = Result<()>>;
 }
 
+/// What an operation that fails means for the others of its round.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    /// They are tried all the same.
+    Alone,
+    /// They wait for the next look.
+    EndsRound,
+}
+
 /// Changes the host until it is as `desired` says, and returns the operations that it took.
 ///
 /// What a host should be depends on what it is (an ifindex is known once a link exists), so it
@@ -36,6 +45,23 @@ pub trait Host {
 pub async fn converge<H: Host>(
     host: &mut H,
     desired: impl Fn(&Observed) -> Result<State>,
+) -> Result<Vec<Op>> {
+    rounds(host, desired, Failure::Alone).await
+}
+
+/// As [`converge`], but gives up sooner: nothing of the former state is removed while something of
+/// the new one cannot be made, so that there is a way back.
+pub async fn replace<H: Host>(
+    host: &mut H,
+    desired: impl Fn(&Observed) -> Result<State>,
+) -> Result<Vec<Op>> {
+    rounds(host, desired, Failure::EndsRound).await
+}
+
+async fn rounds<H: Host>(
+    host: &mut H,
+    desired: impl Fn(&Observed) -> Result<State>,
+    failure: Failure,
 ) -> Result<Vec<Op>> {
     let mut done = Vec::new();
     let mut failures = String::new();
@@ -53,6 +79,9 @@ pub async fn converge<H: Host>(
                 Ok(()) => done.push(op),
                 Err(error) => {
                     let _ = write!(failures, "\n  {op}: {error:#}");
+                    if failure == Failure::EndsRound {
+                        break;
+                    }
                 }
             }
         }

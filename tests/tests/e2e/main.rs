@@ -35,6 +35,7 @@ mod overlay_learning;
 mod ovs_peer;
 mod peer_flood;
 mod plan;
+mod rollback;
 
 mod suppress;
 mod teardown;

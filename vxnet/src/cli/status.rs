@@ -15,7 +15,7 @@ use super::{
     port,
 };
 use crate::{
-    daemon::{self, Loop, loops, warnings},
+    daemon::{self, Loop, loops},
     host::{Paths, maps::Maps},
 };
 
@@ -42,8 +42,9 @@ struct Status {
     down: Vec<Named>,
     /// Ports that are shut because of a loop.
     loops: Vec<Loop>,
-    /// What is probably not meant so, and what the daemon cannot do: of the daemon, or else of the
-    /// last `apply`.
+    /// Why the host is not as the file says: of the daemon, or else of the last `apply`.
+    degraded: Option<String>,
+    /// What is probably not meant so.
     warnings: Vec<String>,
 }
 
@@ -82,6 +83,9 @@ pub(super) fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
         let _ = writeln!(text, "  {line}");
     }
     text.push_str(&troubles(&status.blocked, &status.down, &status.loops));
+    if let Some(reason) = &status.degraded {
+        let _ = writeln!(text, "\ndegraded\n  {}", reason.replace('\n', "\n  "));
+    }
     if !status.warnings.is_empty() {
         text.push_str("\nwarnings\n");
     }
@@ -160,6 +164,7 @@ fn read(paths: &Paths) -> Result<Status> {
         });
         named.collect()
     };
+    let told = daemon::told(paths)?;
     Ok(Status {
         host: name_str(&local.name).into(),
         underlay: local.underlay.to_string(),
@@ -179,7 +184,8 @@ fn read(paths: &Paths) -> Result<Status> {
         blocked: named("blocked"),
         down: named("down"),
         loops: loops(paths)?,
-        warnings: warnings(paths)?,
+        degraded: told.degraded,
+        warnings: told.warnings,
     })
 }
 

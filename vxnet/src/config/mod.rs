@@ -42,6 +42,11 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// Reads and checks a file.
 pub fn load(path: &Path) -> Result<Fabric, Report> {
+    load_with_text(path).map(|(fabric, _)| fabric)
+}
+
+/// As [`load`], and returns the text too.
+pub fn load_with_text(path: &Path) -> Result<(Fabric, String), Report> {
     let file_name = path.display().to_string();
     let bytes = read(path).map_err(|error| {
         let help = match error.kind() {
@@ -57,7 +62,7 @@ pub fn load(path: &Path) -> Result<Fabric, Report> {
         )
     })?;
     match String::from_utf8(bytes) {
-        Ok(text) => parse(&file_name, &text),
+        Ok(text) => Ok((parse(&file_name, &text)?, text)),
         // A file cut at the limit may end inside a character: its size is what is wrong with it.
         Err(error) if error.as_bytes().len() > MAX_BYTES => Err(too_large(&file_name)),
         Err(error) => {

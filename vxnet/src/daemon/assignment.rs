@@ -15,16 +15,19 @@ use crate::{
 };
 
 /// A fabric, and which of its hosts this is.
+#[derive(Clone)]
 pub struct Assignment {
     pub fabric: Fabric,
     pub host: String,
+    /// The file that says so.
+    pub(super) text: String,
 }
 
 impl Assignment {
     /// Loads the fabric and finds out which host this is: the one named, or the one of the
     /// machine's name.
     pub fn load(file: &Path, host: Option<&str>) -> Result<Self> {
-        let fabric = config::load(file)?;
+        let (fabric, text) = config::load_with_text(file)?;
         let host = match host {
             Some(host) => host.to_owned(),
             None => own_name(&fabric)?,
@@ -37,7 +40,19 @@ impl Assignment {
                 names.join(", ")
             );
         }
-        Ok(Self { fabric, host })
+        Ok(Self { fabric, host, text })
+    }
+
+    /// Returns what a text says, if it has that host.
+    pub(super) fn of_text(text: String, host: String) -> Option<Self> {
+        let fabric = config::parse("", &text).ok()?;
+        let has_host = fabric.hosts.contains_key(&host);
+        has_host.then_some(Self { fabric, host, text })
+    }
+
+    /// Returns whether another says the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        (&self.text, &self.host) == (&other.text, &other.host)
     }
 
     /// Returns the underlay addresses of this host's peers.

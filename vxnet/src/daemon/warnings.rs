@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::host::{Paths, memory};
 
@@ -13,10 +14,20 @@ pub(super) struct Warnings {
     file: PathBuf,
     doubts: Vec<String>,
     error: Option<String>,
+    refused: Option<String>,
 }
 
-/// Returns the warnings of the daemon, or of the last `apply`.
-pub fn warnings(paths: &Paths) -> Result<Vec<String>> {
+/// What the daemon, or the last `apply`, has to say.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Why the host is not as the file says.
+    pub degraded: Option<String>,
+    /// What is probably not as the user means it.
+    pub warnings: Vec<String>,
+}
+
+/// Returns what the daemon, or the last `apply`, has to say.
+pub fn told(paths: &Paths) -> Result<Told> {
     memory::read(&file(paths))
 }
 
@@ -31,7 +42,14 @@ impl Warnings {
             file: file(paths),
             doubts: Vec::new(),
             error: None,
+            refused: None,
         }
+    }
+
+    /// Takes why a file was not applied, or that the last one was.
+    pub(super) fn refused(&mut self, why: Option<String>) -> Result<()> {
+        self.refused = why;
+        self.write()
     }
 
     /// Takes what is doubtful now that everything could be done, and returns what is news.
@@ -53,11 +71,14 @@ impl Warnings {
     }
 
     fn write(&self) -> Result<()> {
-        let all: Vec<&String> = self.error.iter().chain(&self.doubts).collect();
-        if all.is_empty() {
+        let told = Told {
+            degraded: self.refused.as_ref().or(self.error.as_ref()).cloned(),
+            warnings: self.doubts.clone(),
+        };
+        if told == Told::default() {
             return memory::remove(&self.file);
         }
-        memory::write(&self.file, &all)
+        memory::write(&self.file, &told)
     }
 }
 
@@ -83,18 +104,33 @@ mod tests {
                 .map(|&line| line.to_owned())
                 .collect::<Vec<_>>()
         };
-        let mut told = Warnings::new(&paths);
-        assert_eq!(told.doubts(doubts(&["no eth7"])).unwrap(), ["no eth7"]);
-        assert!(told.doubts(doubts(&["no eth7"])).unwrap().is_empty());
+        let mut lasting = Warnings::new(&paths);
+        assert_eq!(lasting.doubts(doubts(&["no eth7"])).unwrap(), ["no eth7"]);
+        assert!(lasting.doubts(doubts(&["no eth7"])).unwrap().is_empty());
         let error = anyhow!("busy");
-        assert_eq!(told.error(&error).unwrap().as_deref(), Some("busy"));
-        assert_eq!(told.error(&error).unwrap(), None);
-        assert_eq!(warnings(&paths).unwrap(), ["busy", "no eth7"]);
-        assert_eq!(told.doubts(doubts(&["no eth8"])).unwrap(), ["no eth8"]);
-        assert_eq!(warnings(&paths).unwrap(), ["no eth8"]);
-        assert_eq!(told.error(&error).unwrap().as_deref(), Some("busy"), "anew");
-        told.doubts(Vec::new()).unwrap();
-        assert!(warnings(&paths).unwrap().is_empty());
+        assert_eq!(lasting.error(&error).unwrap().as_deref(), Some("busy"));
+        assert_eq!(lasting.error(&error).unwrap(), None);
+        let seen = || told(&paths).unwrap();
+        assert_eq!(seen().degraded.as_deref(), Some("busy"));
+        assert_eq!(seen().warnings, ["no eth7"]);
+        assert_eq!(lasting.doubts(doubts(&["no eth8"])).unwrap(), ["no eth8"]);
+        assert_eq!(
+            (seen().degraded, seen().warnings),
+            (None, vec!["no eth8".into()])
+        );
+        assert_eq!(
+            lasting.error(&error).unwrap().as_deref(),
+            Some("busy"),
+            "anew"
+        );
+        lasting.doubts(Vec::new()).unwrap();
+        assert_eq!(seen(), Told::default());
+        // A file that was refused is told of until one is not, whatever goes well meanwhile.
+        lasting.refused(Some("line 3".into())).unwrap();
+        lasting.doubts(Vec::new()).unwrap();
+        assert_eq!(seen().degraded.as_deref(), Some("line 3"));
+        lasting.refused(None).unwrap();
+        assert_eq!(seen(), Told::default());
         fs::remove_dir_all(&run).unwrap();
     }
 }

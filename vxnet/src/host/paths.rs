@@ -96,6 +96,7 @@ impl Paths {
 
 /// The notes in the run folder, without their endings.
 const NOTES: &[&str] = &[
+    "fabric",
     "guard",
     "loops",
     "memberships",

@@ -210,6 +210,39 @@ async fn an_operation_that_always_fails_is_named_and_stops_no_other() {
 }
 
 #[tokio::test]
+async fn a23_replacing_removes_nothing_while_something_cannot_be_made() {
+    let former = fabric(4);
+    let mut other = former.clone();
+    other.networks.remove("blue");
+    let green = crate::desired::tests::scene::network("green", 30, &["host1", "host2"]);
+    other.networks.insert("green".into(), green);
+    let mut host = Troubled::by(|_, op| {
+        ensure!(
+            op.to_string() != "+ anchor port vxa-30",
+            "the name is taken"
+        );
+        Ok(())
+    });
+    host.converge(&former).await.unwrap();
+    let links = host.machine.observed.facts.links.len();
+    host.tried.clear();
+    let error = replace(&mut host, |observed| desired(&other, "host1", observed))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "not everything could be applied:\n  + anchor port vxa-30: the name is taken"
+    );
+    let removed = host.tried.iter().filter(|op| op.starts_with('-'));
+    assert_eq!(removed.count(), 0, "{:?}", host.tried);
+    assert!(host.tried.contains(&"+ bridge br-green".to_owned()));
+    // And so there is a way back.
+    host.converge(&former).await.unwrap();
+    assert!(host.is_settled(&former));
+    assert_eq!(host.machine.observed.facts.links.len(), links);
+}
+
+#[tokio::test]
 async fn what_has_succeeded_since_is_no_failure() {
     let mut failed = false;
     let mut host = Troubled::by(move |_, op| {

@@ -65,7 +65,7 @@ pub(crate) fn plain<'a>(fabric: &'a mut Fabric, network: &str) -> &'a mut Segmen
     network.segments.get_mut(&None).unwrap()
 }
 
-fn network(name: &str, vni: u32, hosts: &[&str]) -> Network {
+pub(crate) fn network(name: &str, vni: u32, hosts: &[&str]) -> Network {
     Network {
         name: name.into(),
         bridge: format!("br-{name}"),
