@@ -24,7 +24,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use self::{events::Events, former::Former, warnings::Warnings, watch::Watch};
+use self::{events::Events, former::Former, once::Refusal, warnings::Warnings, watch::Watch};
 use crate::host::{Kernel, Paths, floor, maps::Maps};
 
 pub use self::{
@@ -54,18 +54,17 @@ pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bo
     let mut kernel = Kernel::open(paths.clone(), assignment.peers(), log_packets)?;
     let mut warnings = Warnings::new(paths);
     // With thousands of networks this takes a while; what it has done by then stays, and is right.
-    let former = Former::read(paths);
     let done = tokio::select! {
-        done = begin(&mut kernel, &mut assignment, &former, &mut warnings, paths) => done,
+        done = begin(&mut kernel, &mut assignment, &mut warnings, paths) => done,
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
     let done = match done {
-        Err(error) if former.is_nothing() => {
+        Ok(done) => done,
+        Err(refusal) => {
             drop((kernel, lock));
-            return Err(once::leave(paths, error));
+            return Err(refusal.leave(paths));
         }
-        done => done?,
     };
     log::info!("host {} is ready ({done} changes)", assignment.host);
     tell(&mut warnings, assignment.doubts(&kernel));
@@ -113,24 +112,24 @@ pub async fn run(file: &Path, host: Option<&str>, paths: &Paths, log_packets: bo
 async fn begin(
     kernel: &mut Kernel,
     assignment: &mut Assignment,
-    former: &Former,
     warnings: &mut Warnings,
     paths: &Paths,
-) -> Result<usize> {
-    if let Former::Fabric(former) = former
-        && former.is(assignment)
-    {
-        return Ok(assignment.converge(kernel).await?.len());
-    }
-    let error = match once::switch(kernel, assignment, former, paths).await {
+) -> Result<usize, Refusal> {
+    let former = match Former::read(paths, kernel).await? {
+        Former::Fabric(former) if former.is(assignment) => {
+            return Ok(assignment.converge(kernel).await?.len());
+        }
+        former => former,
+    };
+    let refusal = match once::switch(kernel, assignment, &former, paths).await {
         Ok(outcome) => return Ok(outcome.ops.len()),
-        Err(error) => error,
+        Err(refusal) => refusal,
     };
     let Former::Fabric(former) = former else {
-        return Err(error);
+        return Err(refusal);
     };
-    assignment.clone_from(former);
-    refuse(warnings, &error);
+    *assignment = *former;
+    refuse(warnings, &refusal.error);
     Ok(0)
 }
 
@@ -159,7 +158,7 @@ async fn reload_from(
                 log::error!("{error:#}");
             }
         }
-        Err(error) => refuse(warnings, &error),
+        Err(refusal) => refuse(warnings, &refusal.error),
     }
 }
 

@@ -1,5 +1,6 @@
 //! All or nothing: a fabric that cannot be applied leaves the host as it was, and forwarding.
 
+use std::fs;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -128,6 +129,64 @@ fn a23_f4_a_first_apply_that_fails_leaves_nothing() -> Result<()> {
         ensure!(difference.is_empty(), "{command} left\n{difference}");
         let pins = lab.bpffs.pins("hv1");
         ensure!(pins.is_empty(), "{command} left pins: {pins:?}");
+    }
+    Ok(())
+}
+
+/// A fabric that cannot be noted cannot be come back to either.
+#[test]
+fn a23_f9_what_cannot_be_noted_is_not_applied() -> Result<()> {
+    let mut lab = lab("backnote")?;
+    let netns = lab.hypervisor(1)?.netns.clone();
+    lab.vxnet(1)?.stop()?;
+    // No note is written through a folder.
+    let draft = lab.vxnet(1)?.run_directory().join("fabric.new");
+    fs::create_dir(&draft)?;
+    let (links, rows) = (Snapshot::take(&netns)?, tables(lab.vxnet(1)?)?);
+    write_other(&mut lab)?;
+    let vxnet = lab.vxnet(1)?;
+    let refused = vxnet.with_config(["apply"]).output()?;
+    let text = &refused.stderr;
+    ensure!(
+        refused.status.code() == Some(1) && text.contains("/fabric.json"),
+        "{text}"
+    );
+    let difference = links.diff(&Snapshot::take(&netns)?);
+    ensure!(difference.is_empty(), "it left\n{difference}");
+    let vxnet = lab.vxnet(1)?;
+    let now = tables(vxnet)?;
+    ensure!(rows == now, "from {rows:#}\nto {now:#}");
+    fs::remove_dir(&draft)?;
+    vxnet.apply()?;
+    Ok(())
+}
+
+/// Who has lost the note and a pin is not as good as new: guests are there.
+#[test]
+fn a23_f15_what_fails_without_a_record_removes_nothing() -> Result<()> {
+    for command in ["apply", "daemon"] {
+        let mut lab = lab(&format!("backlost{command}"))?;
+        let netns = lab.hypervisor(1)?.netns.clone();
+        lab.vxnet(1)?.stop()?;
+        obstruct(&netns)?;
+        write_other(&mut lab)?;
+        let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
+        let probe = Probe::start(&from.netns, &to.netns, to.v4, 1000)?;
+        let vxnet = lab.vxnet(1)?;
+        fs::remove_file(vxnet.run_directory().join("fabric.json"))?;
+        fs::remove_file(vxnet.pin_directory().join("maps/LAST_DROPS"))?;
+        let refused = vxnet.with_config([command]).output()?;
+        let text = &refused.stderr;
+        ensure!(
+            refused.status.code() == Some(1) && text.contains("is not on record"),
+            "{command}: {text}"
+        );
+        let seen = probe.finish()?;
+        ensure!(seen.lost == 0 && seen.sent > 100, "{command}: {seen}");
+        ensure!(
+            netns.ip("link show br-blue").is_ok(),
+            "{command}: no bridge"
+        );
     }
     Ok(())
 }

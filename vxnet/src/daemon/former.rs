@@ -7,7 +7,10 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::Assignment;
-use crate::host::{Paths, maps::Maps, memory};
+use crate::{
+    host::{Kernel, Paths, memory},
+    reconcile::Host as _,
+};
 
 /// What a host was before.
 pub(super) enum Former {
@@ -18,37 +21,41 @@ pub(super) enum Former {
     Unknown,
 }
 
+/// What the file says.
 #[derive(Default, Serialize, Deserialize)]
-struct Note {
+pub(super) struct Note {
     host: String,
     text: String,
 }
 
 impl Former {
-    /// Reads what the host was brought to last.
-    pub(super) fn read(paths: &Paths) -> Self {
-        if Maps::open(paths).is_err() {
-            return Self::Nothing;
-        }
+    /// Reads what the host was brought to last. Only where nothing of vxnet's is found was it not set
+    /// up: pins and notes may be lost while guests still depend on what they are of.
+    pub(super) async fn read(paths: &Paths, kernel: &mut Kernel) -> Result<Self> {
         let noted = memory::read(&file(paths)).ok();
         let fabric = noted.and_then(|Note { host, text }| Assignment::of_text(text, host));
-        fabric.map_or(Self::Unknown, |fabric| Self::Fabric(Box::new(fabric)))
-    }
-
-    pub(super) const fn is_nothing(&self) -> bool {
-        matches!(self, Self::Nothing)
+        if let Some(fabric) = fabric {
+            return Ok(Self::Fabric(Box::new(fabric)));
+        }
+        let found = kernel.observe().await?.state;
+        Ok(if found.is_empty() {
+            Self::Nothing
+        } else {
+            Self::Unknown
+        })
     }
 }
 
-/// Notes what the host has been brought to.
-pub(super) fn note(paths: &Paths, assignment: &Assignment) -> Result<()> {
-    let note = Note {
-        host: assignment.host.clone(),
-        text: assignment.text.clone(),
-    };
-    memory::write(&file(paths), &note)
+impl Note {
+    pub(super) fn of(assignment: &Assignment) -> Self {
+        Self {
+            host: assignment.host.clone(),
+            text: assignment.text.clone(),
+        }
+    }
 }
 
-fn file(paths: &Paths) -> PathBuf {
+/// The file of the note.
+pub(super) fn file(paths: &Paths) -> PathBuf {
     paths.run.join("fabric.json")
 }

@@ -6,12 +6,12 @@ use anyhow::{Error, Result};
 
 use super::{
     Assignment, Lock,
-    former::{self, Former},
+    former::{self, Former, Note},
     warnings::Warnings,
 };
 use crate::{
     desired::{desired, doubts},
-    host::{Kernel, Paths, floor},
+    host::{Kernel, Paths, floor, memory::Draft},
     plan::Op,
     reconcile::{Host, Rehearsal, converge, replace},
     state::{Facts, Observed, State},
@@ -32,29 +32,49 @@ pub async fn apply(assignment: &Assignment, paths: &Paths) -> Result<Outcome> {
     floor::check()?;
     let lock = Lock::take(paths)?;
     assignment.judge(paths).await?;
-    let former = Former::read(paths);
     let mut kernel = Kernel::open(paths.clone(), assignment.peers(), false)?;
+    let former = Former::read(paths, &mut kernel).await?;
     match switch(&mut kernel, assignment, &former, paths).await {
         Ok(outcome) => {
             Warnings::new(paths).doubts(outcome.doubts.clone())?;
             Ok(outcome)
         }
-        Err(error) if former.is_nothing() => {
+        Err(refusal) => {
+            Warnings::new(paths).refused(Some(format!("{:#}", refusal.error)))?;
             drop((kernel, lock));
-            Err(leave(paths, error))
-        }
-        Err(error) => {
-            Warnings::new(paths).refused(Some(format!("{error:#}")))?;
-            Err(error)
+            Err(refusal.leave(paths))
         }
     }
 }
 
-/// Leaves a host on which nothing is after an error, which it returns.
-pub(super) fn leave(paths: &Paths, error: Error) -> Error {
-    match paths.remove() {
-        Ok(()) => error,
-        Err(other) => error.context(format!("{other:#}")),
+/// Why a fabric was not applied.
+pub(super) struct Refusal {
+    /// What happened, and what has become of the host.
+    pub(super) error: Error,
+    /// Nothing of vxnet's is on the host, as before.
+    pub(super) left_nothing: bool,
+}
+
+/// An error before anything was tried.
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            left_nothing: false,
+        }
+    }
+}
+
+impl Refusal {
+    /// Removes the folders that were made for nothing, if they were, and returns the error.
+    pub(super) fn leave(self, paths: &Paths) -> Error {
+        if !self.left_nothing {
+            return self.error;
+        }
+        match paths.remove() {
+            Ok(()) => self.error,
+            Err(other) => self.error.context(format!("{other:#}")),
+        }
     }
 }
 
@@ -64,19 +84,28 @@ pub(super) async fn switch(
     fresh: &Assignment,
     former: &Former,
     paths: &Paths,
-) -> Result<Outcome> {
+) -> Result<Outcome, Refusal> {
+    let file = former::file(paths);
+    // First: what is not on record is nothing to come back to later.
+    let note = Draft::of(&file, &Note::of(fresh)).map_err(|error| Refusal {
+        error,
+        left_nothing: matches!(former, Former::Nothing),
+    })?;
     kernel.set_peers(fresh.peers());
-    match bring(fresh, kernel).await {
-        Ok(outcome) => {
-            former::note(paths, fresh)?;
-            Ok(outcome)
-        }
-        Err(error) => Err(bring_back(kernel, former, error).await),
+    let brought = bring(fresh, kernel).await;
+    match brought.and_then(|outcome| note.commit().map(|()| outcome)) {
+        Ok(outcome) => Ok(outcome),
+        Err(error) => Err(bring_back(kernel, fresh, former, error).await),
     }
 }
 
-/// Brings a host back after an error, which it returns with what has become of the host.
-async fn bring_back(kernel: &mut Kernel, former: &Former, error: Error) -> Error {
+/// Brings a host back after an error.
+async fn bring_back(
+    kernel: &mut Kernel,
+    fresh: &Assignment,
+    former: &Former,
+    error: Error,
+) -> Refusal {
     let back = match former {
         Former::Nothing => converge(kernel, |_| Ok(State::new())).await,
         Former::Fabric(former) => {
@@ -84,12 +113,26 @@ async fn bring_back(kernel: &mut Kernel, former: &Former, error: Error) -> Error
             former.converge(kernel).await
         }
         Former::Unknown => {
-            return error.context("the host is half-way: what it was before is not on record");
+            // There is no way back, and half a fabric is worse than all of it but what fails.
+            let what = match fresh.converge(kernel).await {
+                Ok(_) => "all was done at the second try",
+                Err(_) => "what could be done was",
+            };
+            let error = error.context(format!("what the host was is not on record: {what}"));
+            return Refusal {
+                error,
+                left_nothing: false,
+            };
         }
     };
-    match back {
+    let left_nothing = back.is_ok() && matches!(former, Former::Nothing);
+    let error = match back {
         Ok(_) => error.context("the host is again as it was before"),
         Err(other) => error.context(format!("the host is not as it was before: {other:#}")),
+    };
+    Refusal {
+        error,
+        left_nothing,
     }
 }
 

@@ -71,8 +71,9 @@ impl Warnings {
     }
 
     fn write(&self) -> Result<()> {
+        let degraded = self.refused.iter().chain(&self.error).cloned();
         let told = Told {
-            degraded: self.refused.as_ref().or(self.error.as_ref()).cloned(),
+            degraded: degraded.reduce(|all, next| format!("{all}\n{next}")),
             warnings: self.doubts.clone(),
         };
         if told == Told::default() {
@@ -129,6 +130,9 @@ mod tests {
         lasting.refused(Some("line 3".into())).unwrap();
         lasting.doubts(Vec::new()).unwrap();
         assert_eq!(seen().degraded.as_deref(), Some("line 3"));
+        lasting.error(&error).unwrap();
+        assert_eq!(seen().degraded.as_deref(), Some("line 3\nbusy"));
+        lasting.doubts(Vec::new()).unwrap();
         lasting.refused(None).unwrap();
         assert_eq!(seen(), Told::default());
         fs::remove_dir_all(&run).unwrap();

@@ -1,6 +1,10 @@
 //! Notes in the run folder: what things were before vxnet changed them, and what is going on.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, anyhow};
 use serde::{Serialize, de::DeserializeOwned};
@@ -24,10 +28,35 @@ pub(crate) fn read<T: DeserializeOwned + Default>(file: &Path) -> Result<T> {
 
 /// Replaces a note as a whole: who reads it meanwhile finds the former one.
 pub(crate) fn write<T: Serialize>(file: &Path, note: &T) -> Result<()> {
-    let draft = file.with_extension("new");
-    fs::write(&draft, serde_json::to_vec(note)?)
-        .and_then(|()| fs::rename(&draft, file))
-        .with_context(|| format!("cannot write {}", file.display()))
+    Draft::of(file, note)?.commit()
+}
+
+/// A note that is written but not yet in force; without [`Draft::commit`] it never will be.
+pub(crate) struct Draft<'a> {
+    file: &'a Path,
+    draft: PathBuf,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn of<T: Serialize>(file: &'a Path, note: &T) -> Result<Self> {
+        let draft = file.with_extension("new");
+        fs::write(&draft, serde_json::to_vec(note)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(Self { file, draft })
+    }
+
+    /// Puts the note in the place of the former one.
+    pub(crate) fn commit(self) -> Result<()> {
+        fs::rename(&self.draft, self.file)
+            .with_context(|| format!("cannot write {}", self.file.display()))
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        // It is not there any more after `commit`.
+        fs::remove_file(&self.draft).ok();
+    }
 }
 
 /// Reads a note about links, by name, under the names that they have now. What it says of links that
@@ -75,6 +104,9 @@ mod tests {
         assert!(note().unwrap().is_empty(), "never written");
         write(&file, &BTreeMap::from([("a", "b")])).unwrap();
         assert_eq!(note().unwrap()["a"], "b");
+        drop(Draft::of(&file, &BTreeMap::from([("a", "c")])).unwrap());
+        assert_eq!(note().unwrap()["a"], "b", "never committed");
+        assert!(!file.with_extension("new").exists(), "left behind");
         for text in ["", "{\"a\": 1}", "[]"] {
             fs::write(&file, text).unwrap();
             let error = format!("{:#}", note().unwrap_err());
