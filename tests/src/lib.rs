@@ -26,6 +26,7 @@ pub mod probe;
 pub mod scope;
 pub mod shared_link;
 pub mod snapshot;
+pub mod steering;
 pub mod tap;
 pub mod topology;
 pub mod transfer;

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const STRANGER: [u8; 6] = [0x52, 0x54, 0, 0x99, 0, 1];
 
 /// Two networks on two hypervisors, with a guest of the first on each.
-fn lab(label: &str) -> Result<Lab> {
+pub(crate) fn lab(label: &str) -> Result<Lab> {
     let lab = LabBuilder::new(label)
         .hypervisors(&[Kind::Vxnet, Kind::Vxnet])
         .network(Network::new("blue", 10))
@@ -36,7 +36,7 @@ fn lab(label: &str) -> Result<Lab> {
 }
 
 /// Gives a daemon another configuration.
-fn reload(vxnet: &Vxnet, config: &str) -> Result<()> {
+pub(crate) fn reload(vxnet: &Vxnet, config: &str) -> Result<()> {
     vxnet.write_config(config)?;
     Ok(kill(
         Pid::from_raw(vxnet.pid()?.cast_signed()),

@@ -4,15 +4,14 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use vxnet_tests::command::Cmd;
 use vxnet_tests::counters::Counters;
-use vxnet_tests::guest::{Guest, Port};
+use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
 use vxnet_tests::iperf::{self, IperfResult, Load};
 use vxnet_tests::lab::Lab;
-use vxnet_tests::netns::Netns;
 use vxnet_tests::network::Network;
 use vxnet_tests::probe::{Probe, Sending};
+use vxnet_tests::steering::steer;
 use vxnet_tests::topology::LabBuilder;
 use vxnet_tests::transfer;
 use vxnet_tests::underlay::{Family, Wire};
@@ -100,22 +99,6 @@ fn uneven(lab: &Lab, index: usize) -> Result<()> {
     bail!("{}: {seen:?} segments came early", to.name);
 }
 
-/// Has one CPU take in what a guest's veth sends: a veth queues by the CPU that sends, and TCP sends
-/// from two, so that segments overtake each other before they reach any switch. A NIC has a queue for
-/// a flow; the other CPU has the acknowledgements.
-fn steer(guest: &Guest, host: &Netns, cpu: usize) -> Result<()> {
-    let queues = format!("/sys/class/net/{}/queues/rx-*", guest.port);
-    let script = format!(
-        "for queue in {queues}; do echo {:x} > $queue/rps_cpus; done",
-        1 << cpu
-    );
-    // `/sys` shows the links of the namespace that it was mounted in.
-    Cmd::new("ip")
-        .args(["netns", "exec", host.name(), "sh", "-c", &script])
-        .run()
-        .map(drop)
-}
-
 /// Returns whether receiver and sender saw no more reordering than with the kernel's bridge and
 /// VXLAN device. (What follows a lost segment is no reordering, and a busy machine loses some.)
 fn is_in_order(got: &IperfResult, reference: &IperfResult) -> bool {
@@ -131,10 +114,11 @@ fn in_order(label: &str, receive: &str, wires: &[Wire]) -> Result<()> {
         for sender in [switch(), Kind::Kernel] {
             let ours = lab(label, receive, wire, [sender, switch()])?;
             let kernel = lab(&format!("{label}k"), receive, wire, [Kind::Kernel; 2])?;
+            // One CPU has the segments of the guests' veths, and the other the acknowledgements.
             for lab in [&ours, &kernel] {
                 for (hypervisor, cpu) in [(1, 0), (2, 1)] {
                     let host = &lab.hypervisor(hypervisor)?.netns;
-                    steer(lab.guest("blue", hypervisor, 2)?, host, cpu)?;
+                    steer(host, &lab.guest("blue", hypervisor, 2)?.port, 1 << cpu)?;
                 }
             }
             for index in [1, 2] {

@@ -4,8 +4,6 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 use vxnet_tests::guest::Port;
 use vxnet_tests::hypervisor::Kind;
@@ -19,23 +17,12 @@ use vxnet_tests::underlay::Family;
 use vxnet_tests::vxnet::Vxnet;
 use vxnet_tests::wait::eventually;
 
+use crate::leaving::{lab, reload};
+
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The far end of the anchor of the network with VNI 12: if that name is taken, the network cannot
 /// be made, after its bridge has been.
 const OBSTACLE: &str = "vxp-12";
-
-fn lab(label: &str) -> Result<Lab> {
-    let lab = LabBuilder::new(label)
-        .hypervisors(&[Kind::Vxnet, Kind::Vxnet])
-        .network(Network::new("blue", 10))
-        .network(Network::new("red", 11))
-        .guest("blue", 1, Port::Veth)
-        .guest("blue", 2, Port::Veth)
-        .build()?;
-    let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
-    lab.wait_for_ping(from, to, Family::V4)?;
-    Ok(lab)
-}
 
 /// Puts something into the way of green.
 fn obstruct(netns: &Netns) -> Result<()> {
@@ -43,10 +30,14 @@ fn obstruct(netns: &Netns) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file with green, and without red.
-fn write_other(lab: &mut Lab) -> Result<()> {
+/// A file with green, and without red.
+fn other(lab: &mut Lab) -> String {
     lab.networks[1] = Network::new("green", 12);
-    let config = lab.config();
+    lab.config()
+}
+
+fn write_other(lab: &mut Lab) -> Result<()> {
+    let config = other(lab);
     lab.vxnet(1)?.write_config(&config)
 }
 
@@ -198,7 +189,7 @@ fn a23_f19_a_reload_that_fails_keeps_the_former_fabric() -> Result<()> {
     let netns = lab.hypervisor(1)?.netns.clone();
     obstruct(&netns)?;
     let rows = tables(lab.vxnet(1)?)?;
-    write_other(&mut lab)?;
+    let config = other(&mut lab);
     let (from, to) = (lab.guest("blue", 1, 1)?, lab.guest("blue", 2, 1)?);
     let probe = Probe::start(&from.netns, &to.netns, to.v4, 1000)?;
     let degraded = |vxnet: &Vxnet, part: &str| {
@@ -210,15 +201,13 @@ fn a23_f19_a_reload_that_fails_keeps_the_former_fabric() -> Result<()> {
         })
     };
     let vxnet = lab.vxnet(1)?;
-    let daemon = Pid::from_raw(vxnet.pid()?.cast_signed());
-    kill(daemon, Signal::SIGHUP)?;
+    reload(vxnet, &config)?;
     degraded(vxnet, "vxa-12")?;
     let now = tables(vxnet)?;
     ensure!(rows == now, "from {rows:#}\nto {now:#}");
 
     // One that is wrong is not even begun.
-    vxnet.write_config("[host]\nnonsense = 1\n")?;
-    kill(daemon, Signal::SIGHUP)?;
+    reload(vxnet, "[host]\nnonsense = 1\n")?;
     degraded(vxnet, "nonsense")?;
     let now = tables(vxnet)?;
     ensure!(rows == now, "from {rows:#}\nto {now:#}");
@@ -231,9 +220,8 @@ fn a23_f19_a_reload_that_fails_keeps_the_former_fabric() -> Result<()> {
     lab.wait_for_ping(from, to, Family::V4)?;
 
     netns.ip(&format!("link del {OBSTACLE}"))?;
-    write_other(&mut lab)?;
-    kill(daemon, Signal::SIGHUP)?;
     let vxnet = lab.vxnet(1)?;
+    reload(vxnet, &config)?;
     degraded(vxnet, "not at all")?;
     eventually(PATIENCE, || {
         let now = tables(vxnet)?;
