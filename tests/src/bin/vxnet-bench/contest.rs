@@ -46,6 +46,10 @@ impl Contest {
         self.ours.iter().chain(&self.others)
     }
 
+    pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.ours.iter_mut().chain(&mut self.others)
+    }
+
     /// `bulk-tcp, tap ports, mtu wire`
     pub(crate) fn title(&self) -> String {
         let (ports, wire) = (self.ports.label(), self.wire.label());

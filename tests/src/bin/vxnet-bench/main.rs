@@ -28,6 +28,7 @@ mod stats;
 mod summary;
 mod wire;
 
+use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -93,8 +94,10 @@ fn run(options: &Options) -> Result<()> {
         cases().join(", ")
     );
     if let Some(path) = &options.json {
-        // Now rather than after everything has been measured.
-        std::fs::write(path, "").with_context(|| path.display().to_string())?;
+        // Now rather than after everything has been measured, and without losing what is in it.
+        let mut file = OpenOptions::new();
+        let opened = file.create(true).append(true).open(path);
+        opened.with_context(|| path.display().to_string())?;
     }
     let schedule = schedule(options);
     let binary = options.vxnet.clone().map_or_else(find_binary, Ok)?;

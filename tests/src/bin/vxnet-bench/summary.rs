@@ -24,8 +24,6 @@ pub(crate) struct Summary {
     details: Vec<Value>,
     order: Vec<Order>,
     dropped: Vec<String>,
-    /// The same, one line for each who lost some.
-    shown: Vec<String>,
     /// Why vxnet could not be measured.
     pub(crate) failed: Vec<String>,
 }
@@ -57,11 +55,6 @@ impl Summary {
                 disturbed: _,
             } = series;
             let title = format!("{}: {}", contest.title(), entry.name);
-            if let Some(first) = dropped.first() {
-                let (count, of) = (dropped.len(), figures.len());
-                self.shown
-                    .push(format!("{title}: {count} of {of}, {first}"));
-            }
             for why in dropped {
                 self.dropped.push(format!("{title}: {why}"));
             }
@@ -121,12 +114,12 @@ impl Summary {
             let cells: Vec<_> = self.order.iter().map(Order::cells).collect();
             Report::table(Order::HEADS, &cells);
         }
-        Report::heading("Dropped rounds: how many, and why the first");
-        if self.shown.is_empty() {
+        Report::heading("Dropped rounds, and why");
+        if self.dropped.is_empty() {
             Report::line("none");
         }
-        for line in &self.shown {
-            Report::line(line);
+        for why in &self.dropped {
+            Report::line(why.lines().next().unwrap_or_default());
         }
         Report::heading("Goals: the median ratio, or the figure itself");
         if schedule.is_quick {

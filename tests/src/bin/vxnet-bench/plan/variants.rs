@@ -13,7 +13,7 @@ use crate::wire::Wire;
 const LARGE_TABLE: u32 = 1_000_000;
 /// Of them are sent to.
 const ACTIVE: u32 = 256;
-const RANDOM_TABLE: u32 = 65_536;
+pub(super) const RANDOM_TABLE: u32 = 65_536;
 const MANY_NETWORKS: usize = 64;
 const REPLICAS: usize = 8;
 
