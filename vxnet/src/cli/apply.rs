@@ -1,28 +1,21 @@
 //! `vxnet apply`.
 
-use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
+use std::{fmt::Write as _, process::ExitCode};
 
 use anyhow::Result;
 
-use super::{change::changes, output};
-use crate::{
-    daemon::{self, Assignment},
-    host::Paths,
-};
+use super::{assigned::Assigned, change::changes, output};
+use crate::{daemon, host::Paths};
 
 /// Arguments of `vxnet apply`.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The fabric file
-    #[arg(long, default_value = "/etc/vxnet/fabric.toml", value_name = "FILE")]
-    config: PathBuf,
-    /// Which host of the fabric this is; by default the one of this machine's name
-    #[arg(long, value_name = "NAME")]
-    host: Option<String>,
+    #[command(flatten)]
+    assigned: Assigned,
 }
 
 pub(super) async fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
-    let assignment = Assignment::load(&args.config, args.host.as_deref())?;
+    let assignment = args.assigned.load()?;
     let outcome = daemon::apply(&assignment, paths).await?;
     let done = changes(&outcome.ops, &outcome.names);
     let mut text = String::new();

@@ -1,20 +1,17 @@
 //! `vxnet daemon`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Result;
 
+use super::assigned::Assigned;
 use crate::{daemon, host::Paths};
 
-/// Arguments of `vxnet daemon`.
+/// Arguments of `vxnet daemon`; the file is read again on SIGHUP.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The fabric file; read again on SIGHUP
-    #[arg(long, default_value = "/etc/vxnet/fabric.toml", value_name = "FILE")]
-    config: PathBuf,
-    /// Which host of the fabric this is; by default the one of this machine's name
-    #[arg(long, value_name = "NAME")]
-    host: Option<String>,
+    #[command(flatten)]
+    assigned: Assigned,
     /// Log every dropped packet (slow; for debugging the data path); VXNET_LOG sets what else is
     /// logged: error, warn, info or debug
     #[arg(long)]
@@ -31,6 +28,7 @@ pub(super) async fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
         .filter_module("aya_obj", log::LevelFilter::Warn)
         .format_target(false)
         .init();
-    daemon::run(&args.config, args.host.as_deref(), paths, args.log_packets).await?;
+    let Assigned { config, host } = &args.assigned;
+    daemon::run(config, host.as_deref(), paths, args.log_packets).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! The command line: nouns and verbs, as iproute2 has them.
 
 mod apply;
+mod assigned;
 mod change;
 mod check;
 mod daemon;

@@ -1,28 +1,22 @@
 //! `vxnet plan`.
 
-use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
+use std::{fmt::Write as _, process::ExitCode};
 
 use anyhow::Result;
 use serde::Serialize;
 
 use super::{
+    assigned::Assigned,
     change::{Change, changes},
     output::{self, Format},
 };
-use crate::{
-    daemon::{self, Assignment},
-    host::Paths,
-};
+use crate::{daemon, host::Paths};
 
 /// Arguments of `vxnet plan`.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The fabric file
-    #[arg(long, default_value = "/etc/vxnet/fabric.toml", value_name = "FILE")]
-    config: PathBuf,
-    /// Which host of the fabric this is; by default the one of this machine's name
-    #[arg(long, value_name = "NAME")]
-    host: Option<String>,
+    #[command(flatten)]
+    assigned: Assigned,
     /// Do not look at this machine: show what a host would get that has nothing but its links to the
     /// underlay; needs no privilege
     #[arg(long)]
@@ -39,7 +33,7 @@ struct Plan<'a> {
 }
 
 pub(super) async fn run(args: &Args, paths: &Paths) -> Result<ExitCode> {
-    let assignment = Assignment::load(&args.config, args.host.as_deref())?;
+    let assignment = args.assigned.load()?;
     let outcome = if args.offline {
         daemon::plan_on_paper(&assignment).await?
     } else {
