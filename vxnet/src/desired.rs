@@ -138,6 +138,7 @@ pub fn doubts(fabric: &Fabric, host: &str, facts: &Facts) -> Vec<String> {
         ports::doubts(network, host, facts, &mut doubts);
     }
     let underlay = Underlay::find(fabric, host, facts);
+    underlay.doubts(facts, &mut doubts);
     groups::doubts(fabric, host, &underlay, facts, &mut doubts);
     let room = room(&underlay);
     for network in networks {

@@ -121,6 +121,23 @@ impl<'a> Underlay<'a> {
             .collect()
     }
 
+    /// Adds the links that the user wants XDP on, and that cannot have it.
+    pub(super) fn doubts(&self, facts: &Facts, doubts: &mut Vec<String>) {
+        let forced = match self.receive {
+            Receive::Auto | Receive::Tc => return,
+            Receive::Xdp => "xdp",
+            Receive::XdpDirect => "xdp-direct",
+        };
+        let in_use = self.uplinks.values().filter(|uplink| uplink.in_use);
+        for uplink in in_use.filter(|uplink| !facts.may_run_xdp(uplink.link)) {
+            doubts.push(format!(
+                "uplink {} receives through tc and not through {forced}, which `receive` says: its \
+                 driver refuses XDP (with this MTU), or the link is a port of another or shared",
+                uplink.link.name
+            ));
+        }
+    }
+
     /// Returns whether an uplink in use receives at TC.
     pub(super) fn receives_at_tc(&self, facts: &Facts) -> bool {
         let in_use = self.uplinks.values().filter(|uplink| uplink.in_use).count();

@@ -2,10 +2,11 @@
 
 use super::{
     of,
-    scene::{Machine, red_fabric},
+    scene::{ETH0, Machine, red_fabric},
 };
 use crate::{
     desired::doubts,
+    model::Receive,
     state::{DETOUR, DETOUR_END, Hook, Id, Spec},
 };
 
@@ -39,6 +40,27 @@ fn r7348_18_a_host_without_its_underlay_address_is_doubtful_and_so_is_too_large_
         doubts.iter().any(|doubt| doubt.contains("too_big")),
         "{doubts:?}"
     );
+}
+
+#[test]
+fn f16_xdp_that_was_forced_and_refused_is_told() {
+    let (mut fabric, mut machine) = (red_fabric(4), Machine::new(4));
+    machine.observed.facts.xdp_refused.insert(ETH0);
+    let told = |fabric: &_, machine: &Machine| {
+        let doubts = doubts(fabric, "host1", &machine.observed.facts);
+        doubts.iter().any(|doubt| doubt.contains("uplink eth0"))
+    };
+    for (receive, expected) in [
+        (Receive::Auto, false),
+        (Receive::Tc, false),
+        (Receive::Xdp, true),
+        (Receive::XdpDirect, true),
+    ] {
+        fabric.hosts.get_mut("host1").unwrap().receive = receive;
+        assert_eq!(told(&fabric, &machine), expected, "{receive:?}");
+    }
+    machine.observed.facts.xdp_refused.clear();
+    assert!(!told(&fabric, &machine), "it runs");
 }
 
 #[test]
