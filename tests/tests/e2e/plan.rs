@@ -79,10 +79,26 @@ fn plan_is_what_apply_does(label: &str, receive: &str) -> Result<()> {
     ensure!(count > 10, "only {count} changes for two networks");
 
     // One with a guest in it, whose bridge stays.
-    lab.networks.remove(0);
+    let blue = lab.networks.remove(0);
     let config = lab.config();
     lab.vxnet(1)?.write_config(&config)?;
     let count = planned_and_applied(&mut lab, "a network less")?;
+    ensure!(count > 5, "only {count} changes without a network");
+
+    // It comes back, and with it one whose bridge is somebody else's, which has a port.
+    netns.ip("link add br-violet type bridge")?;
+    netns.ip("link add violet0 type veth peer name violet1")?;
+    netns.ip("link set violet0 master br-violet")?;
+    lab.networks.insert(0, blue);
+    lab.networks.push(Network::new("violet", 14));
+    let config = lab.config();
+    lab.vxnet(1)?.write_config(&config)?;
+    let count = planned_and_applied(&mut lab, "one that was left, and one adopted")?;
+    ensure!(count > 10, "only {count} changes for two networks");
+    lab.networks.pop();
+    let config = lab.config();
+    lab.vxnet(1)?.write_config(&config)?;
+    let count = planned_and_applied(&mut lab, "one given back")?;
     ensure!(count > 5, "only {count} changes without a network");
     Ok(())
 }

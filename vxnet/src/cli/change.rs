@@ -148,7 +148,7 @@ mod tests {
             [
                 "+ bridge br-blue: mac 02:00:00:00:00:01, mtu 1450, state up",
                 "+ tc-ingress program of vnet0: program vx_port",
-                "~ xdp program of link 8: program  -> vx_port",
+                "~ xdp program of link 8: program none -> vx_port",
                 "- port vnet0",
             ]
         );

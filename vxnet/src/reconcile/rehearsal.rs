@@ -63,7 +63,7 @@ impl Rehearsal {
         paper
     }
 
-    /// Adds a link, of an ifindex that no link has had, and returns it.
+    /// Adds a link, and returns its ifindex, which no other has had.
     pub fn new_link(&mut self, name: &str, kind: &str, master: Option<u32>) -> u32 {
         let ifindex = self.next_ifindex;
         self.next_ifindex += 1;
@@ -123,7 +123,12 @@ impl Rehearsal {
         match (id, spec) {
             (Id::Bridge(name), Spec::Bridge(bridge)) => {
                 self.make(name, "bridge", None);
+                let facts = &mut self.observed.facts;
+                let ifindex = facts.link(name).map(|link| link.ifindex);
+                // One that stayed for its guests is vxnet's own again.
+                let is_back = ifindex.is_some_and(|ifindex| facts.left.remove(&ifindex));
                 self.change(name, |link| {
+                    link.is_ours |= is_back;
                     (link.mac, link.mtu, link.up) = (bridge.mac, bridge.mtu, bridge.up);
                 });
             }
@@ -180,10 +185,13 @@ impl Rehearsal {
         };
         let (ifindex, is_ours) = (bridge.ifindex, bridge.is_ours);
         let facts = &mut self.observed.facts;
+        if !is_ours {
+            return;
+        }
         if facts.ports_of(ifindex).any(|port| !port.is_ours) {
             facts.left.insert(ifindex);
             self.change(name, |link| link.is_ours = false);
-        } else if is_ours {
+        } else {
             self.remove(name);
         }
     }

@@ -57,6 +57,8 @@ pub(super) fn words(spec: &Spec) -> Words {
         Spec::Port(row) => port(row),
         Spec::Fdb(row) => station(row),
         Spec::Segment(row) => segment(row),
+        // A pin that has lost its program has no name.
+        Spec::Program(program) if program.name.is_empty() => vec![("program", "none".into())],
         Spec::Program(program) => vec![("program", program.name.clone())],
         Spec::Membership | Spec::Address | Spec::Allowed => Vec::new(),
     }
