@@ -123,12 +123,7 @@ impl Rehearsal {
         match (id, spec) {
             (Id::Bridge(name), Spec::Bridge(bridge)) => {
                 self.make(name, "bridge", None);
-                let facts = &mut self.observed.facts;
-                let ifindex = facts.link(name).map(|link| link.ifindex);
-                // One that stayed for its guests is vxnet's own again.
-                let is_back = ifindex.is_some_and(|ifindex| facts.left.remove(&ifindex));
                 self.change(name, |link| {
-                    link.is_ours |= is_back;
                     (link.mac, link.mtu, link.up) = (bridge.mac, bridge.mtu, bridge.up);
                 });
             }
